@@ -1,0 +1,21 @@
+# Warnings and sanitizers, in one place.
+add_library(co_wq_warnings INTERFACE)
+target_compile_options(co_wq_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Wconversion -Wno-sign-conversion)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # symmetric transfer is a tail call only with this flag below -O2
+  add_compile_options(-foptimize-sibling-calls)
+  target_compile_options(co_wq_warnings INTERFACE -Wno-mismatched-new-delete)
+else()
+  add_link_options(-fuse-ld=lld)
+endif()
+if(CO_WQ_SANITIZE)
+  add_compile_options(-fsanitize=${CO_WQ_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${CO_WQ_SANITIZE})
+  add_compile_definitions(CO_WQ_SANITIZED=1)
+endif()
+find_program(CO_WQ_CCACHE ccache)
+if(CO_WQ_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CO_WQ_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CO_WQ_CCACHE})
+endif()

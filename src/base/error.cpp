@@ -1,0 +1,90 @@
+#include "base/error.hpp"
+
+#include <cerrno>
+
+namespace co_wq {
+
+std::string_view name_of(errc code) noexcept {
+    switch (code) {
+        case errc::stopped: return "stopped";
+        case errc::timed_out: return "timed out";
+        case errc::closed: return "closed";
+        case errc::busy: return "operation already in flight";
+        case errc::connection_reset: return "connection reset";
+        case errc::connection_refused: return "connection refused";
+        case errc::connection_aborted: return "connection aborted";
+        case errc::broken_pipe: return "broken pipe";
+        case errc::host_unreachable: return "host unreachable";
+        case errc::network_unreachable: return "network unreachable";
+        case errc::network_down: return "network down";
+        case errc::address_in_use: return "address in use";
+        case errc::address_not_available: return "address not available";
+        case errc::name_not_found: return "name not found";
+        case errc::name_no_data: return "name has no address";
+        case errc::name_server_failed: return "name server failed";
+        case errc::invalid_argument: return "invalid argument";
+        case errc::too_many_files: return "too many open files";
+        case errc::no_buffers: return "no buffers";
+        case errc::out_of_memory: return "out of memory";
+        case errc::permission_denied: return "permission denied";
+        case errc::not_supported: return "not supported";
+        case errc::not_found: return "not found";
+        case errc::already_exists: return "already exists";
+        case errc::no_space: return "no space left";
+        case errc::unexpected_eof: return "unexpected end of stream";
+        case errc::bad_message: return "bad message";
+        case errc::limit_exceeded: return "limit exceeded";
+        case errc::other: return "other";
+    }
+    return "unknown";
+}
+
+std::string error::message() const {
+    std::string text(name_of(code_));
+    if (code_ == errc::other) text += " (system error " + std::to_string(os_code_) + ")";
+    return text;
+}
+
+error from_errno(int os_code) noexcept {
+    struct row {
+        int system;
+        errc ours;
+    };
+    static constexpr row table[] = {
+        {ECANCELED, errc::stopped},  // a cancelled io_uring or IOCP operation
+        {ETIMEDOUT, errc::timed_out},  // TCP's own limit on connect or retransmission
+        {ETIME, errc::timed_out},
+        {EBADF, errc::closed},  // the descriptor went away under the call
+        {ENOTCONN, errc::closed},  // shutdown or getpeername after the peer left
+        {EALREADY, errc::busy},
+        {ECONNRESET, errc::connection_reset},
+        {ECONNREFUSED, errc::connection_refused},
+        {ECONNABORTED, errc::connection_aborted},
+        {EPIPE, errc::broken_pipe},
+        {EHOSTUNREACH, errc::host_unreachable},
+        {EHOSTDOWN, errc::host_unreachable},
+        {ENETUNREACH, errc::network_unreachable},
+        {ENETDOWN, errc::network_down},
+        {EADDRINUSE, errc::address_in_use},
+        {EADDRNOTAVAIL, errc::address_not_available},
+        {EINVAL, errc::invalid_argument},
+        {EAFNOSUPPORT, errc::not_supported},
+        {EOPNOTSUPP, errc::not_supported},
+        {EPROTONOSUPPORT, errc::not_supported},
+        {ENOSYS, errc::not_supported},
+        {EMFILE, errc::too_many_files},
+        {ENFILE, errc::too_many_files},
+        {ENOBUFS, errc::no_buffers},
+        {ENOMEM, errc::out_of_memory},
+        {EACCES, errc::permission_denied},
+        {EPERM, errc::permission_denied},
+        {ENOENT, errc::not_found},
+        {EEXIST, errc::already_exists},
+        {ENOSPC, errc::no_space},
+    };
+    for (const row& entry : table)
+        if (entry.system == os_code) return error(entry.ours, os_code);
+    return error(errc::other, os_code);
+}
+
+}  // namespace co_wq

@@ -1,0 +1,85 @@
+#include "base/log.hpp"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace co_wq::log {
+namespace {
+
+std::atomic<level> minimum_level{level::info};
+
+spdlog::level::level_enum to_spdlog(level value) noexcept {
+    switch (value) {
+        case level::trace: return spdlog::level::trace;
+        case level::debug: return spdlog::level::debug;
+        case level::info: return spdlog::level::info;
+        case level::warn: return spdlog::level::warn;
+        case level::error: return spdlog::level::err;
+        case level::off: return spdlog::level::off;
+    }
+    return spdlog::level::info;
+}
+
+std::shared_ptr<spdlog::logger> make_logger(std::vector<spdlog::sink_ptr> sinks) {
+    auto made = std::make_shared<spdlog::logger>("co_wq", sinks.begin(), sinks.end());
+    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+    made->set_level(spdlog::level::trace);
+    made->flush_on(spdlog::level::info);
+    return made;
+}
+
+std::mutex swap_lock;
+std::shared_ptr<spdlog::logger>& current_logger() {
+    static auto* logger = new std::shared_ptr<spdlog::logger>(
+        make_logger({std::make_shared<spdlog::sinks::stderr_sink_mt>()}));
+    return *logger;
+}
+
+std::shared_ptr<spdlog::logger> grab() {
+    const std::scoped_lock guard(swap_lock);
+    return current_logger();
+}
+
+}  // namespace
+
+result<void> configure(const options& wanted) {
+    std::vector<spdlog::sink_ptr> sinks;
+    if (wanted.console || wanted.file.empty()) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    if (!wanted.file.empty()) {
+        try {
+            sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(wanted.file, !wanted.append));
+        } catch (const spdlog::spdlog_ex&) {
+            return fail(from_errno(errno));
+        }
+    }
+    auto made = make_logger(std::move(sinks));
+    const std::scoped_lock guard(swap_lock);
+    current_logger() = std::move(made);
+    minimum_level.store(wanted.minimum, std::memory_order_relaxed);
+    return {};
+}
+
+void set_level(level minimum) noexcept { minimum_level.store(minimum, std::memory_order_relaxed); }
+
+bool enabled(level wanted) noexcept {
+    return wanted != level::off && wanted >= minimum_level.load(std::memory_order_relaxed);
+}
+
+result<level> level_from(std::string_view name) noexcept {
+    constexpr std::string_view names[] = {"trace", "debug", "info", "warn", "error", "off"};
+    for (unsigned char i = 0; i < std::size(names); ++i)
+        if (names[i] == name) return static_cast<level>(i);
+    return fail(errc::not_found);
+}
+
+void write(level at, std::string_view line) { grab()->log(to_spdlog(at), line); }
+
+void flush() noexcept { grab()->flush(); }
+
+}  // namespace co_wq::log

@@ -1,0 +1,90 @@
+#include "base/pool.hpp"
+
+#include <mutex>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace co_wq::detail {
+
+constinit thread_local pool_cache thread_pool_cache;
+
+namespace {
+
+constexpr std::uint32_t batch = 256;
+constexpr std::size_t chunk_bytes = 16 * 1024;
+
+struct depot {
+    std::mutex lock;
+    std::vector<std::pair<pool_block*, std::uint32_t>> batches[pool_classes];
+};
+
+// Never destroyed: threads may return memory until the very end of the process.
+depot& shared_depot() {
+    static depot* instance = new depot;
+    return *instance;
+}
+
+struct flush_at_thread_exit {
+    bool armed = false;
+    ~flush_at_thread_exit() {
+        for (std::size_t size_class = 0; size_class < pool_classes; ++size_class) {
+            auto& bin = thread_pool_cache.bins[size_class];
+            if (!bin.head) continue;
+            const std::scoped_lock guard(shared_depot().lock);
+            shared_depot().batches[size_class].emplace_back(bin.head, bin.count);
+            bin = {};
+        }
+    }
+};
+thread_local flush_at_thread_exit flusher;
+
+}  // namespace
+
+void* pool_refill(std::size_t size_class) {
+    flusher.armed = true;
+    auto& bin = thread_pool_cache.bins[size_class];
+    {
+        const std::scoped_lock guard(shared_depot().lock);
+        auto& kept = shared_depot().batches[size_class];
+        if (!kept.empty()) {
+            std::tie(bin.head, bin.count) = kept.back();
+            kept.pop_back();
+        }
+    }
+    if (!bin.head) {
+        const std::size_t size = (size_class + 1) * pool_class_bytes;
+        const std::size_t count = chunk_bytes / size;
+        auto* chunk = static_cast<std::byte*>(::operator new(count * size, std::align_val_t{64}));
+        for (std::size_t i = count; i-- > 0;) {
+            auto* block = reinterpret_cast<pool_block*>(chunk + i * size);
+            block->next = bin.head;
+            bin.head = block;
+        }
+        bin.count = static_cast<std::uint32_t>(count);
+    }
+    pool_block* block = bin.head;
+    bin.head = block->next;
+    --bin.count;
+    return block;
+}
+
+void pool_spill(std::size_t size_class) noexcept {
+    flusher.armed = true;
+    auto& bin = thread_pool_cache.bins[size_class];
+    while (bin.count > pool_bin_limit / 2) {
+        pool_block* first = bin.head;
+        pool_block* last = first;
+        for (std::uint32_t i = 1; i < batch; ++i) last = last->next;
+        bin.head = last->next;
+        bin.count -= batch;
+        last->next = nullptr;
+        const std::scoped_lock guard(shared_depot().lock);
+        shared_depot().batches[size_class].emplace_back(first, batch);
+    }
+}
+
+void* pool_large(std::size_t size) { return ::operator new(size); }
+void pool_large_free(void* memory, std::size_t) noexcept { ::operator delete(memory); }
+
+}  // namespace co_wq::detail
