@@ -11,7 +11,8 @@
 
 namespace co_wq {
 
-template <class Tag = void>
+// Tag tells several hooks of one member apart; the member's own type where there is one.
+template <class Tag>
 class list_hook {
 public:
     list_hook() noexcept = default;
@@ -35,7 +36,7 @@ private:
     list_hook* next_ = nullptr;
 };
 
-template <class T, class Tag = void>
+template <class T, class Tag = T>
 class intrusive_list {
     using hook = list_hook<Tag>;
 

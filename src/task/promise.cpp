@@ -1,0 +1,61 @@
+#include "task/promise.hpp"
+
+#include <cstdio>
+
+namespace co_wq {
+
+constinit thread_local promise_base* detail::running_frame = nullptr;
+
+void destroy_tree(promise_base& root) noexcept {
+    promise_base* frame = &root;
+    for (;;) {
+        awaiter_base* waiting = frame->awaiting_;
+        if (waiting && waiting->ops().take_child) {
+            if (promise_base* child = waiting->ops().take_child(*waiting)) {
+                // the child will never resume anybody now: its continuation serves as the way back up
+                child->continuation_ = std::coroutine_handle<>::from_address(frame);
+                frame = child;
+                continue;
+            }
+        }
+        auto* up = static_cast<promise_base*>(frame->continuation_.address());
+        const bool last = frame == &root;
+        frame->self().destroy();
+        if (last) return;
+        frame = up;
+    }
+}
+
+std::size_t write_await_chain(const promise_base* innermost, char* out, std::size_t room) noexcept {
+    std::size_t used = 0;
+    const promise_base* frame = innermost;
+    for (int depth = 0; frame && depth < 64 && used + 1 < room; ++depth) {
+        char what[96] = "running";
+        if (const awaiter_base* waiting = frame->awaiting()) {
+            if (waiting->ops().describe) {
+                waiting->ops().describe(*waiting, what, sizeof what);
+            } else {
+                std::snprintf(what, sizeof what, "%s", waiting->ops().what);
+            }
+        }
+        const auto where = frame->where();
+        const int wrote = std::snprintf(out + used, room - used, "    %s:%u in %s, %s\n", where.file_name(),
+                                        unsigned(where.line()), where.function_name(), what);
+        if (wrote < 0) break;
+        used += static_cast<std::size_t>(wrote);
+        const awaiter_base* owner = frame->owner();
+        frame = owner ? owner->frame() : nullptr;
+    }
+    return used < room ? used : room - 1;
+}
+
+namespace {
+const bool chain_writer_installed = [] {
+    detail::set_chain_writer([](char* out, std::size_t room) noexcept {
+        return write_await_chain(detail::running_frame, out, room);
+    });
+    return true;
+}();
+}  // namespace
+
+}  // namespace co_wq

@@ -1,0 +1,176 @@
+// What every coroutine frame of the runtime carries, and what it can wait for.
+//
+// For:        task<T> and the awaitables of this library; users meet it only when they write an awaitable.
+// Guarantees: destroy_tree tears down a suspended frame and all frames it awaits, innermost first and without
+//             recursion along the await chain; each awaiter takes back what it had armed.
+// Threads:    a frame belongs to the thread of the queue in its environment.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "base/clock.hpp"
+#include "base/pool.hpp"
+#include "task/cancel_scope.hpp"
+
+namespace co_wq {
+
+class workqueue;
+class awaiter_base;
+class promise_base;
+
+// What a task inherits from whoever awaits or spawns it.
+struct task_env {
+    workqueue* queue = nullptr;       // where it is resumed
+    cancel_scope* scope = nullptr;    // null: cannot be cancelled
+    time_point deadline = no_deadline;  // of the innermost with_deadline, for information
+    const char* name = "";            // of the spawned root
+};
+
+// The static side of an awaiter: what it is, and its children if it has any.
+struct awaiter_ops {
+    const char* what;
+    // Hands over one child frame for teardown, which then is the caller's; null: none left.
+    promise_base* (*take_child)(awaiter_base&) noexcept = nullptr;
+    // A child whose continuation is empty has ended; says what to resume.
+    std::coroutine_handle<> (*child_done)(awaiter_base&, promise_base&) noexcept = nullptr;
+    // The index-th child, for whoever draws the tree; null past the end.
+    promise_base* (*child_at)(const awaiter_base&, std::size_t index) noexcept = nullptr;
+    // Text such as "recv fd 12"; returns its length.
+    std::size_t (*describe)(const awaiter_base&, char* out, std::size_t room) noexcept = nullptr;
+};
+
+// What a suspended frame waits for; lives in that frame (or, at the root of a tree, in a spawn record).
+class awaiter_base {
+public:
+    explicit awaiter_base(const awaiter_ops& ops) noexcept : ops_(&ops) {}
+    awaiter_base(const awaiter_base&) = delete;
+    awaiter_base& operator=(const awaiter_base&) = delete;
+
+    const awaiter_ops& ops() const noexcept { return *ops_; }
+    promise_base* frame() const noexcept { return frame_; }
+
+protected:
+    // Call first in await_suspend and last before the value is returned or thrown in await_resume.
+    inline void enter(promise_base& frame) noexcept;
+    inline void exit() noexcept;
+
+    const awaiter_ops* ops_;
+    promise_base* frame_ = nullptr;  // the frame that waits; null at the root
+};
+
+namespace detail {
+// The frame that runs on this thread, for backtraces; null outside of tasks.
+extern constinit thread_local promise_base* running_frame;
+
+// Whether symmetric transfer is a tail call. If not, long runs of synchronous completions go through the queue.
+#if defined(__GNUC__) && !defined(__clang__)
+inline constexpr bool bounded_transfer = true;
+#else
+inline constexpr bool bounded_transfer = false;
+#endif
+}  // namespace detail
+
+class promise_base {
+public:
+    static void* operator new(std::size_t size) { return pool_allocate(size); }
+    static void operator delete(void* frame, std::size_t size) noexcept { pool_free(frame, size); }
+
+    promise_base() noexcept = default;
+    promise_base(const promise_base&) = delete;
+    promise_base& operator=(const promise_base&) = delete;
+
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+
+    struct final_awaiter {
+        bool await_ready() const noexcept { return false; }
+        template <class Promise>
+        std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
+            promise_base& promise = ended.promise();
+            awaiter_base& owner = *promise.owner_;
+            detail::running_frame = owner.frame();
+            if (promise.continuation_) return promise.continuation_;
+            return owner.ops().child_done(owner, promise);
+        }
+        void await_resume() const noexcept {}
+    };
+    final_awaiter final_suspend() const noexcept { return {}; }
+
+    // Every suspension passes here: its source line is one store.
+    template <class Awaitable>
+    Awaitable&& await_transform(Awaitable&& awaitable,
+                                std::source_location where = std::source_location::current()) noexcept {
+        where_ = where;
+        return static_cast<Awaitable&&>(awaitable);
+    }
+
+    // The frame as a handle. All frames are made by promise<T> with alignment of at most 16, so the promise lies
+    // two pointers behind the frame's start whatever its type.
+    std::coroutine_handle<> self() noexcept { return std::coroutine_handle<promise_base>::from_promise(*this); }
+
+    const task_env& env() const noexcept { return *env_; }
+    bool has_env() const noexcept { return env_ != nullptr; }
+    const task_env* env_pointer() const noexcept { return env_; }
+    const awaiter_base* awaiting() const noexcept { return awaiting_; }
+    const awaiter_base* owner() const noexcept { return owner_; }
+    std::source_location where() const noexcept { return where_; }
+    // The frame ended with an exception.
+    bool failed() const noexcept { return failed_; }
+
+    // For awaiters: child's result goes to `owner`, in whose frame `continuation` waits (empty: child_done decides).
+    void link_to(awaiter_base& owner, std::coroutine_handle<> continuation, const task_env* env) noexcept {
+        owner_ = &owner;
+        continuation_ = continuation;
+        env_ = env;
+    }
+
+protected:
+    template <class Promise>
+    static void check_address(Promise& promise) noexcept {
+        static_assert(alignof(Promise) <= 16, "a task's result may not be over-aligned: return it by pointer");
+        [[maybe_unused]] const auto address =
+            reinterpret_cast<std::uintptr_t>(std::coroutine_handle<Promise>::from_promise(promise).address());
+#if defined(__GNUC__) && !defined(__clang__)
+        CO_WQ_REQUIRE((address & 15) == 0,
+                      "g++ 11 and 12 misplace the promise of a coroutine that has co_await in the condition of an if, "
+                      "while, do or switch and no named local: write `auto r = co_await x; if (r)`");
+#endif
+    }
+
+private:
+    friend class awaiter_base;
+    friend void destroy_tree(promise_base& root) noexcept;
+
+    std::coroutine_handle<> continuation_;
+    awaiter_base* owner_ = nullptr;
+    awaiter_base* awaiting_ = nullptr;
+    const task_env* env_ = nullptr;
+    std::source_location where_{};
+
+protected:
+    bool failed_ = false;
+};
+
+inline void awaiter_base::enter(promise_base& frame) noexcept {
+    frame_ = &frame;
+    frame.awaiting_ = this;
+}
+inline void awaiter_base::exit() noexcept {
+    if (frame_) frame_->awaiting_ = nullptr;
+}
+
+// Destroys a suspended frame and everything it awaits. The frame must not be running (nor any frame below it).
+void destroy_tree(promise_base& root) noexcept;
+
+template <class Promise>
+concept task_promise = std::is_base_of_v<promise_base, Promise>;
+
+// Writes one line per frame, from the running frame outwards: "  at file:line in function, awaiting what".
+std::size_t write_await_chain(const promise_base* innermost, char* out, std::size_t room) noexcept;
+
+}  // namespace co_wq

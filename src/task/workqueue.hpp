@@ -1,0 +1,138 @@
+// workqueue: the run queue of one thread, which other threads can reach.
+//
+// For:        everything that runs later: resumed coroutines, callbacks, results of operations. An event loop is
+//             a workqueue with a reactor; a bare one (sync_wait) sleeps on a condition variable.
+// Guarantees: FIFO; posts from its own thread cost a few nanoseconds and never allocate; a turn runs a bounded
+//             batch, so that I/O and timers never starve; no lock is held while user code runs.
+// Threads:    execute, post_message and wake: any. Everything else: the owner, which is the thread that made
+//             the queue until another one runs it.
+// Lifetime:   must outlive its tasks and slots. Nodes still queued when it dies are dropped without running.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "base/clock.hpp"
+#include "base/pool.hpp"
+#include "task/executor.hpp"
+#include "task/inbox.hpp"
+#include "task/op_slot.hpp"
+#include "task/promise.hpp"
+
+namespace co_wq {
+
+class timer_queue;
+class counting_scope;
+
+class workqueue : public executor {
+public:
+    explicit workqueue(const char* name) noexcept;
+
+    // The queue whose turn runs on this thread, or null.
+    static workqueue* current() noexcept { return current_; }
+
+    // Queues node at the end. Owner only.
+    void post(worknode& node) noexcept {
+        CO_WQ_DEBUG_ASSERT(on_owner(), "another thread posts with execute or post_message");
+        if (node.prev_) [[unlikely]] double_post();
+        node.prev_ = ready_.prev_;
+        node.next_ = &ready_;
+        ready_.prev_->next_ = &node;
+        ready_.prev_ = &node;
+    }
+
+    // Queues node, wherever the call comes from.
+    void execute(worknode& node) noexcept final;
+
+    // Runs call() once on the owner. The call is moved into pool memory; it must not throw.
+    template <class Call>
+    void post_message(Call&& call);
+
+    // Runs at most `most` nodes; returns how many ran. Owner, not from inside a node.
+    std::size_t run_batch(std::size_t most) noexcept;
+
+    bool ready() const noexcept { return ready_.next_ != &ready_; }
+    // Nodes waiting; counts them.
+    std::size_t depth() const noexcept;
+    const char* name() const noexcept final { return name_; }
+
+    op_slab& slots() noexcept { return slots_; }
+    timer_queue* timers() const noexcept { return timers_; }
+    // Monotonic or virtual; never the cached time of the turn.
+    virtual time_point now() const noexcept { return steady_now(); }
+
+    // True on the thread the queue belongs to.
+    bool on_owner() const noexcept { return owner_ == &thread_mark_; }
+    void require_owner() const noexcept {
+        CO_WQ_REQUIRE(on_owner(), "objects of a loop are used on the loop's own thread; use post_message from others");
+    }
+    // Makes the calling thread the owner; nobody may be running the queue.
+    void adopt() noexcept { owner_ = &thread_mark_; }
+
+    // Spends one unit of the budget for operations that complete without suspending; false: yield instead.
+    bool spend_budget() noexcept { return budget_ > 0 && budget_-- > 0; }
+    static constexpr int sync_budget = 64;
+
+    std::uint64_t executed() const noexcept { return executed_; }
+
+protected:
+    ~workqueue();
+    // Gets the owner out of its sleep; any thread.
+    virtual void wake() noexcept = 0;
+    // Moves what other threads posted into the ready list.
+    void collect() noexcept;
+    inbox<>& incoming() noexcept { return inbox_; }
+    void set_timers(timer_queue* timers) noexcept { timers_ = timers; }
+
+private:
+    friend class worknode;
+    [[noreturn]] void double_post() const noexcept;
+    void unlink(worknode& node) noexcept {
+        node.prev_->next_ = node.next_;
+        node.next_->prev_ = node.prev_;
+        node.prev_ = node.next_ = nullptr;
+    }
+
+    static constinit thread_local char thread_mark_;
+    static constinit thread_local workqueue* current_;
+
+    // owner only
+    worknode ready_{worknode::sentinel_tag{}};
+    int budget_ = sync_budget;
+    std::uint64_t executed_ = 0;
+    timer_queue* timers_ = nullptr;
+    const char* name_;
+    std::atomic<const char*> owner_;
+    op_slab slots_;
+    // any thread
+    alignas(64) inbox<> inbox_;
+};
+
+namespace detail {
+
+template <class Call>
+class message final : public worknode {
+public:
+    explicit message(Call&& call) : worknode(&run), call_(std::move(call)) {}
+    explicit message(const Call& call) : worknode(&run), call_(call) {}
+
+private:
+    static void run(worknode& self) noexcept {
+        auto& me = static_cast<message&>(self);
+        Call call = std::move(me.call_);
+        pool_delete(&me);
+        call();
+    }
+    Call call_;
+};
+
+}  // namespace detail
+
+template <class Call>
+void workqueue::post_message(Call&& call) {
+    execute(*pool_new<detail::message<std::decay_t<Call>>>(std::forward<Call>(call)));
+}
+
+}  // namespace co_wq
