@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Installs the build tree and builds a program outside of it against the result.
 #
-#   run.sh tree | cmake_package | pkg_config    with BUILD (the build tree), WORK (a folder of its own), CXX and ROOMS set
+#   run.sh tree | cmake_package | pkg_config
+#
+# Environment: BUILD the build tree, WORK a folder of the test's own, CXX the compiler, ROOMS the installed rooms.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
