@@ -37,9 +37,9 @@ case ${1:?} in
         write_headers_source "$WORK/pkg_config/headers.cpp"
         export PKG_CONFIG_PATH
         PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name co_wq-base.pc)")
-        # shellcheck disable=SC2086  # CXX_FLAGS and what pkg-config prints are lists of words
-        "$CXX" -std=c++23 ${CXX_FLAGS:-} -o "$WORK/pkg_config/consumer" "$here/consumer/main.cpp" \
-            "$WORK/pkg_config/headers.cpp" $(pkg-config --cflags --libs "${rooms[@]/#/co_wq-}")
+        eval "flags=($(pkg-config --cflags --libs "${rooms[@]/#/co_wq-}"))" # pkg-config quotes for the shell
+        "$CXX" -std=c++23 -o "$WORK/pkg_config/consumer" "$here/consumer/main.cpp" "$WORK/pkg_config/headers.cpp" \
+            "${flags[@]}"
         "$WORK/pkg_config/consumer"
         ;;
 esac
