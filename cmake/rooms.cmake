@@ -35,6 +35,15 @@ function(co_wq_room name)
   target_compile_features(co_wq_${name} PUBLIC cxx_std_23)
   target_include_directories(co_wq_${name} PUBLIC
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/${include_root}>" $<INSTALL_INTERFACE:include/co_wq>)
+  foreach(link IN LISTS ARG_LINKS ARG_PRIVATE_LINKS)
+    if(TARGET ${link})
+      get_target_property(imported ${link} IMPORTED)
+      get_target_property(global ${link} IMPORTED_GLOBAL)
+      if(imported AND NOT global)  # pkg_check_modules makes targets of one folder; who links the room needs them too
+        set_target_properties(${link} PROPERTIES IMPORTED_GLOBAL TRUE)
+      endif()
+    endif()
+  endforeach()
   list(TRANSFORM ARG_USES PREPEND co_wq_)
   target_link_libraries(co_wq_${name} PUBLIC ${ARG_USES} ${ARG_LINKS}
     PRIVATE ${ARG_PRIVATE_LINKS} $<BUILD_INTERFACE:co_wq_warnings>)
