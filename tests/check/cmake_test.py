@@ -62,7 +62,8 @@ class Cmake(unittest.TestCase):
         self.assertEqual(self.configure(BASE)[0], 0)
         status, output = self.call("--build", "build", "--target", "lone_headers")
         self.assertEqual(status, 0, output)
-        for name, text in (("needs_more", "#pragma once\nstd::string text();\n"), ("once_only", "class guardless {};\n")):
+        bad = {"needs_more": "#pragma once\nstd::string text();\n", "once_only": "class guardless {};\n"}
+        for name, text in bad.items():
             with self.subTest(name):
                 self.write(f"src/base/{name}.hpp", text)
                 status, output = self.call("--build", "build", "--target", "lone_headers")
