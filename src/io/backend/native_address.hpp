@@ -1,0 +1,20 @@
+// socket_address to and from the system's own form.
+#pragma once
+
+#include <sys/socket.h>
+
+#include "io/socket_address.hpp"
+
+namespace co_wq::io {
+
+struct native_address {
+    sockaddr_storage storage{};
+    socklen_t length = 0;
+    sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+int native_family(address_family family) noexcept;
+native_address to_native(const socket_address& address) noexcept;
+socket_address from_native(const sockaddr_storage& storage) noexcept;
+
+}  // namespace co_wq::io

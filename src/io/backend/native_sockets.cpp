@@ -1,0 +1,293 @@
+#include "io/backend/native_sockets.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "io/backend/native_address.hpp"
+
+namespace co_wq::io {
+namespace {
+
+template <class Call>
+auto retry_interrupted(Call&& call) noexcept {
+    decltype(call()) got;
+    do {
+        got = call();
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+std::int32_t last_error() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK ? would_block : -errno; }
+
+std::unexpected<error> system_failure() noexcept { return fail(from_errno(errno)); }
+
+// A read that came back short has emptied a stream; unless the peer has ended, the next one would block.
+void after_read(descriptor& entry, ssize_t got, std::size_t asked) noexcept {
+    if (got < 0) {
+        if (errno == EAGAIN) entry.readable = false;
+    } else if (static_cast<std::size_t>(got) < asked && got > 0 && entry.kind == descriptor_kind::stream && !entry.ended) {
+        entry.readable = false;
+    }
+}
+
+std::int32_t receive(descriptor& entry, op_slot::io_payload& io) noexcept {
+    const ssize_t got = retry_interrupted([&] { return ::recv(entry.handle, io.data, io.length, 0); });
+    after_read(entry, got, io.length);
+    return got < 0 ? last_error() : static_cast<std::int32_t>(got);
+}
+
+// Takes the block only when bytes are there.
+std::int32_t receive_lent(descriptor& entry, op_slot::io_payload& io, buffer_pool& pool) noexcept {
+    std::uint32_t capacity = 0;
+    std::byte* block = pool.take_raw(io.length, capacity);
+    const ssize_t got = retry_interrupted([&] { return ::recv(entry.handle, block, capacity, 0); });
+    after_read(entry, got, capacity);
+    if (got <= 0) {
+        const std::int32_t answer = got < 0 ? last_error() : 0;
+        pool.give_back(block, capacity);
+        if (answer != would_block) io.data = nullptr;
+        return answer;
+    }
+    io.data = block;
+    io.length = capacity;
+    return static_cast<std::int32_t>(got);
+}
+
+std::int32_t receive_to_pipe(descriptor& entry, op_slot::io_payload& io) noexcept {
+    auto& pipe = *static_cast<pipe_pair*>(io.data);
+    const std::uint32_t room = std::min(io.length, pipe.capacity - pipe.held);
+    const ssize_t got = retry_interrupted([&] {
+        return ::splice(entry.handle, nullptr, pipe.write_end, nullptr, room, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    });
+    if (got < 0) {
+        if (errno == EAGAIN && pipe.held == 0) entry.readable = false;
+        return last_error();
+    }
+    pipe.held += static_cast<std::uint32_t>(got);
+    return static_cast<std::int32_t>(got);
+}
+
+std::int32_t after_send(descriptor& entry, ssize_t sent) noexcept {
+    if (sent >= 0) return static_cast<std::int32_t>(sent);
+    if (errno == EAGAIN) entry.writable = false;
+    return last_error();
+}
+
+std::int32_t send_plain(descriptor& entry, op_slot::io_payload& io) noexcept {
+    return after_send(entry, retry_interrupted([&] { return ::send(entry.handle, io.data, io.length, MSG_NOSIGNAL); }));
+}
+
+std::int32_t send_all(descriptor& entry, op_slot::io_payload& io) noexcept {
+    while (io.length > 0) {
+        const std::int32_t sent = send_plain(entry, io);
+        if (sent < 0) return sent;
+        io.data = static_cast<std::byte*>(io.data) + sent;
+        io.length -= static_cast<std::uint32_t>(sent);
+    }
+    return 0;
+}
+
+std::int32_t send_gathered(descriptor& entry, op_slot::io_payload& io) noexcept {
+    constexpr std::size_t most = 8;
+    auto* parts = static_cast<const_bytes*>(io.data);
+    for (;;) {
+        iovec vector[most];
+        std::size_t count = 0;
+        while (io.length > 0 && parts->empty()) {
+            ++parts;
+            --io.length;
+        }
+        io.data = parts;
+        if (io.length == 0) return 0;
+        for (; count < io.length && count < most; ++count)
+            vector[count] = {const_cast<std::byte*>(parts[count].data()), parts[count].size()};
+        msghdr message{};
+        message.msg_iov = vector;
+        message.msg_iovlen = count;
+        const std::int32_t sent =
+            after_send(entry, retry_interrupted([&] { return ::sendmsg(entry.handle, &message, MSG_NOSIGNAL); }));
+        if (sent < 0) return sent;
+        auto left = static_cast<std::size_t>(sent);
+        for (std::size_t i = 0; left > 0; ++i) {
+            const std::size_t step = std::min(left, parts[i].size());
+            parts[i] = parts[i].subspan(step);
+            left -= step;
+        }
+    }
+}
+
+std::int32_t send_from_pipe(descriptor& entry, op_slot::io_payload& io) noexcept {
+    auto& pipe = *static_cast<pipe_pair*>(io.data);
+    while (pipe.held > 0) {
+        const ssize_t sent = retry_interrupted([&] {
+            return ::splice(pipe.read_end, nullptr, entry.handle, nullptr, pipe.held,
+                            SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        });
+        const std::int32_t answer = after_send(entry, sent);
+        if (answer < 0) return answer;
+        pipe.held -= static_cast<std::uint32_t>(sent);
+    }
+    return 0;
+}
+
+std::int32_t accept_one(descriptor& entry) noexcept {
+    for (;;) {
+        const int got = ::accept4(entry.handle, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (got >= 0) return got;
+        // the connection was gone before we looked (accept(2) lists these): not the listener's fault, take the next
+        if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO || errno == ENETDOWN || errno == EHOSTUNREACH ||
+            errno == ENETUNREACH)
+            continue;
+        if (errno == EAGAIN) entry.readable = false;
+        return last_error();
+    }
+}
+
+std::int32_t is_ready(native_handle handle, short events) noexcept {
+    pollfd one{handle, events, 0};
+    const int got = retry_interrupted([&] { return ::poll(&one, 1, 0); });
+    if (got < 0) return -errno;
+    return got > 0 ? one.revents : would_block;
+}
+
+// First call: connect itself. Later, when the socket has become writable: how it went.
+std::int32_t connect_one(descriptor& entry, op_slot::io_payload& io) noexcept {
+    if (io.data) {
+        native_address where = to_native(*static_cast<const socket_address*>(io.data));
+        io.data = nullptr;
+        if (::connect(entry.handle, where.get(), where.length) == 0) return 0;
+        if (errno != EINPROGRESS && errno != EINTR) return -errno;
+        entry.writable = false;
+        return would_block;
+    }
+    if (is_ready(entry.handle, POLLOUT) == would_block) return would_block;
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    ::getsockopt(entry.handle, SOL_SOCKET, SO_ERROR, &failure, &size);
+    return -failure;
+}
+
+class native_calls final : public socket_calls {
+public:
+    result<native_handle> open_stream(address_family family) noexcept override {
+        const int handle = ::socket(native_family(family), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (handle < 0) return system_failure();
+        return handle;
+    }
+
+    result<native_handle> open_listener(const socket_address& where, int backlog, bool share_port) noexcept override {
+        const result<native_handle> opened = open_stream(where.family());
+        if (!opened) return opened;
+        const int on = 1;
+        ::setsockopt(*opened, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (share_port) ::setsockopt(*opened, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+        if (where.family() == address_family::ipv6) ::setsockopt(*opened, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        ::setsockopt(*opened, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // accepted sockets inherit it
+        native_address native = to_native(where);
+        if (::bind(*opened, native.get(), native.length) != 0 || ::listen(*opened, backlog) != 0) {
+            const int saved = errno;
+            ::close(*opened);
+            return fail(from_errno(saved));
+        }
+        return opened;
+    }
+
+    result<socket_address> local_address(native_handle handle) noexcept override {
+        native_address native;
+        native.length = sizeof native.storage;
+        if (::getsockname(handle, native.get(), &native.length) != 0) return system_failure();
+        return from_native(native.storage);
+    }
+
+    result<socket_address> peer_address(native_handle handle) noexcept override {
+        native_address native;
+        native.length = sizeof native.storage;
+        if (::getpeername(handle, native.get(), &native.length) != 0) return system_failure();
+        return from_native(native.storage);
+    }
+
+    result<void> shutdown_send(native_handle handle) noexcept override {
+        if (::shutdown(handle, SHUT_WR) != 0) return system_failure();
+        return {};
+    }
+
+    result<void> set_no_delay(native_handle handle, bool on) noexcept override {
+        const int value = on;
+        if (::setsockopt(handle, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) != 0) return system_failure();
+        return {};
+    }
+
+    result<void> set_reset_on_close(native_handle handle) noexcept override {
+        const linger value{1, 0};
+        if (::setsockopt(handle, SOL_SOCKET, SO_LINGER, &value, sizeof value) != 0) return system_failure();
+        return {};
+    }
+
+    result<void> set_keep_alive(native_handle handle, int idle_s, int interval_s, int count) noexcept override {
+        const int on = 1;
+        if (::setsockopt(handle, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0 ||
+            ::setsockopt(handle, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s) != 0 ||
+            ::setsockopt(handle, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s) != 0 ||
+            ::setsockopt(handle, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count) != 0)
+            return system_failure();
+        return {};
+    }
+
+    void close(native_handle handle) noexcept override { ::close(handle); }
+
+    std::int32_t attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io,
+                         buffer_pool& pool) noexcept override {
+        switch (kind) {
+            case op_kind::recv:
+                if (detail == op_detail::lend) return receive_lent(entry, io, pool);
+                if (detail == op_detail::to_pipe) return receive_to_pipe(entry, io);
+                return receive(entry, io);
+            case op_kind::send:
+                if (detail == op_detail::all) return send_all(entry, io);
+                if (detail == op_detail::gather) return send_gathered(entry, io);
+                if (detail == op_detail::from_pipe) return send_from_pipe(entry, io);
+                return send_plain(entry, io);
+            case op_kind::accept: return accept_one(entry);
+            case op_kind::connect: return connect_one(entry, io);
+            case op_kind::poll:
+                return is_ready(entry.handle,
+                                io.length == static_cast<std::uint32_t>(direction::read) ? POLLIN : POLLOUT);
+            default: return -EOPNOTSUPP;
+        }
+    }
+
+    bool can_splice() const noexcept override { return true; }
+
+    result<pipe_pair> open_pipe(std::uint32_t capacity) noexcept override {
+        int ends[2];
+        if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return system_failure();
+        pipe_pair pipe{ends[0], ends[1], 65536, 0};
+        // refused above the user's pipe budget; the default size works as well
+        const int got = ::fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(capacity));
+        if (got > 0) pipe.capacity = static_cast<std::uint32_t>(got);
+        return pipe;
+    }
+
+    void close_pipe(pipe_pair& pipe) noexcept override {
+        ::close(pipe.read_end);
+        ::close(pipe.write_end);
+        pipe = {};
+    }
+};
+
+}  // namespace
+
+socket_calls& native_sockets() noexcept {
+    static native_calls calls;
+    return calls;
+}
+
+}  // namespace co_wq::io

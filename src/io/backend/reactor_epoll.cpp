@@ -1,0 +1,82 @@
+#include "io/backend/reactor_epoll.hpp"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "io/backend/native_sockets.hpp"
+
+namespace co_wq::io {
+namespace {
+
+// No entry has generation 0.
+constexpr std::uint64_t wake_tag = 0;
+
+}  // namespace
+
+reactor_epoll::reactor_epoll(op_slab& slots)
+    : reactor(slots, native_sockets()), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    epoll_event event{EPOLLIN | EPOLLET, {.u64 = wake_tag}};
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_.handle(), &event) != 0)
+        throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+}
+
+reactor_epoll::~reactor_epoll() { ::close(epoll_); }
+
+// Registration reports what is ready already, so nothing is missed between the attempt and this call.
+result<void> reactor_epoll::watch(descriptor& entry, direction) noexcept {
+    if (entry.watched) return {};
+    epoll_event event{EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = entry.tag().to_u64()}};
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.handle, &event) != 0) return fail(from_errno(errno));
+    entry.watched = true;
+    return {};
+}
+
+// Closing the last descriptor of a file removes it from epoll; one we do not own, or that was duplicated, stays.
+void reactor_epoll::forget(descriptor& entry) noexcept {
+    if (!entry.watched) return;
+    entry.watched = false;
+    if (!entry.owned) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, entry.handle, nullptr);
+}
+
+void reactor_epoll::wait(time_point until) noexcept {
+    constexpr int batch = 256;
+    epoll_event events[batch];
+    ++stats_.waits;
+    int count;
+    if (until == no_deadline) {
+        count = ::epoll_wait(epoll_, events, batch, -1);
+    } else {
+        const auto left = std::max<std::int64_t>(0, until == time_point{} ? 0 : (until - now()).count());
+        if (left == 0) {
+            count = ::epoll_wait(epoll_, events, batch, 0);
+        } else if (precise_timeouts_) {
+            const timespec limit{left / 1'000'000'000, left % 1'000'000'000};
+            count = ::epoll_pwait2(epoll_, events, batch, &limit, nullptr);
+            if (count < 0 && errno == ENOSYS) precise_timeouts_ = false;  // before Linux 5.11: the loop comes back
+        } else {
+            count = ::epoll_wait(epoll_, events, batch, static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 1 << 30)));
+        }
+    }
+    for (int i = 0; i < count; ++i) {
+        ++stats_.events;
+        if (events[i].data.u64 == wake_tag) {
+            wake_.drain();
+            continue;
+        }
+        descriptor* entry = table_.find(op_tag::from_u64(events[i].data.u64));
+        if (!entry) {
+            ++stats_.stale;
+            continue;
+        }
+        const std::uint32_t mask = events[i].events;
+        on_ready(*entry, (mask & EPOLLIN ? event_read : 0) | (mask & EPOLLOUT ? event_write : 0) |
+                             (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? event_end : 0));
+    }
+}
+
+}  // namespace co_wq::io

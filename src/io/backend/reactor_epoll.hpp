@@ -1,0 +1,31 @@
+// The epoll backend: readiness, edge-triggered, one registration per descriptor for its whole life.
+//
+// What the kernel holds is the entry's tag in epoll_event.data; no memory, no operation. An operation is
+// performed by us when the edge comes, so destroying a waiting one is clearing a pointer.
+#pragma once
+
+#include "io/backend/wake_event.hpp"
+#include "io/reactor.hpp"
+
+namespace co_wq::io {
+
+class reactor_epoll final : public reactor {
+public:
+    explicit reactor_epoll(op_slab& slots);
+    ~reactor_epoll() override;
+
+    const char* name() const noexcept override { return "epoll"; }
+    result<void> watch(descriptor& entry, direction way) noexcept override;
+    bool start(op_slot&) noexcept override { return false; }
+    void request_cancel(op_slot&) noexcept override {}
+    void forget(descriptor& entry) noexcept override;
+    void wait(time_point until) noexcept override;
+    void wake() noexcept override { wake_.signal(); }
+
+private:
+    int epoll_;
+    wake_event wake_;
+    bool precise_timeouts_ = true;
+};
+
+}  // namespace co_wq::io

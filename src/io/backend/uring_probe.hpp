@@ -1,0 +1,18 @@
+// What this kernel's io_uring can do, asked of the kernel itself and never derived from its version.
+#pragma once
+
+#include <string>
+
+struct io_uring;
+
+namespace co_wq::io {
+
+// 0 or a negative errno.
+int uring_setup(io_uring& ring, unsigned entries) noexcept;
+// Why a ring is refused, in words an operator can act on.
+std::string uring_refusal(int system_error);
+bool uring_has_multishot_accept() noexcept;
+// Bytes that arrive at the moment a multishot receive is cancelled are delivered or stay in the socket.
+bool uring_cancel_race_is_lossless() noexcept;
+
+}  // namespace co_wq::io

@@ -1,0 +1,115 @@
+#include "io/event_loop.hpp"
+
+#include <stdexcept>
+
+#include "base/log.hpp"
+
+namespace co_wq::io {
+
+event_loop::event_loop(loop_options options) : workqueue(options.name), options_(options) {
+    auto made = make_reactor(options.reactor, slots(), reactor_reason_);
+    if (!made)
+        throw std::runtime_error(std::string("reactor ") + name_of(options.reactor) + " is not available: " + reactor_reason_);
+    reactor_ = std::move(*made);
+    start();
+}
+
+event_loop::event_loop(loop_options options, reactor_factory factory, void* context)
+    : workqueue(options.name), options_(options), reactor_reason_("given"), reactor_(factory(context, slots())) {
+    start();
+}
+
+void event_loop::start() {
+    timer_wheel_ = std::make_unique<timer_queue>(reactor_->now());
+    set_timers(timer_wheel_.get());
+    slots().recorder().set_time(reactor_->now());
+    root_ = std::make_unique<counting_scope>(*this, [](std::exception_ptr failure, const char* task_name) {
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& what) {
+            log::error("task {} ended with an exception: {}", task_name, what.what());
+        } catch (...) {
+            log::error("task {} ended with an exception", task_name);
+        }
+        raise_fault(fault_kind::caller, "no exception leaves a task of the loop", "spawn into a scope of your own to handle it");
+    });
+}
+
+// Frames first, then descriptors, then what the kernel still holds.
+event_loop::~event_loop() {
+    require_owner();
+    root_->destroy_all();
+    collect();
+    while (ready()) run_batch(256);
+    reactor_->descriptors().for_each([this](descriptor& entry) {
+        if (!entry.closing) reactor_->release(entry);
+    });
+    const time_point limit = saturating_add(reactor_->now(), options_.shutdown_limit);
+    while (slots().live() > 0 || reactor_->descriptors().live() > 0) {
+        if (reactor_->now() >= limit) {
+            leak();
+            return;
+        }
+        reactor_->wait(saturating_add(reactor_->now(), std::chrono::milliseconds(10)));
+        collect();
+        while (ready()) run_batch(256);
+    }
+    reactor_.reset();
+}
+
+// The kernel did not end everything in time: what it may still touch is never freed.
+void event_loop::leak() noexcept {
+    slots().for_each_live([](op_slot& slot) {
+        log::error("loop shutdown: the kernel still holds a {} in state {}; its memory is leaked on purpose",
+                   co_wq::name_of(slot.kind()), co_wq::name_of(slot.state()));
+    });
+    slots().leak_on_purpose();
+    (void)reactor_.release();
+}
+
+event_loop& event_loop::current() noexcept {
+    workqueue* queue = workqueue::current();
+    CO_WQ_REQUIRE(queue, "no loop runs on this thread");
+    return static_cast<event_loop&>(*queue);
+}
+
+void event_loop::wake() noexcept { reactor_->wake(); }
+
+void event_loop::spin_or_wait(time_point until) noexcept {
+    if (options_.busy_poll_us > 0) {
+        const time_point give_up = reactor_->now() + std::chrono::microseconds(options_.busy_poll_us);
+        do {
+            reactor_->wait(time_point{});
+            collect();
+            if (ready()) return;
+        } while (reactor_->now() < give_up && reactor_->now() < until);
+    }
+    if (!incoming().try_sleep()) return;
+    reactor_->wait(until);
+    incoming().stay_awake();
+}
+
+void event_loop::run_ready() noexcept {
+    ++turns_;
+    const time_point now_is = reactor_->now();
+    slots().recorder().set_time(now_is);
+    timer_wheel_->advance(now_is);
+    collect();
+    run_batch(256);
+}
+
+void event_loop::take_events() noexcept {
+    if (ready()) return reactor_->wait(time_point{});
+    spin_or_wait(timer_wheel_->next());
+}
+
+task<void> detail::join_into(counting_scope& scope, std::exception_ptr& failure, bool& ended) {
+    try {
+        co_await scope.join();
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    ended = true;
+}
+
+}  // namespace co_wq::io

@@ -1,0 +1,145 @@
+#include "io/reactor.hpp"
+
+#include <cerrno>
+
+#include "task/workqueue.hpp"
+
+namespace co_wq::io {
+
+reactor::reactor(op_slab& slots, socket_calls& calls) noexcept : slots_(slots), calls_(calls) {
+    slots_.set_owner(&drop_result, &serve_ready, this);
+}
+
+reactor::~reactor() { CO_WQ_ASSERT(table_.live() == 0, "all descriptors are released before their reactor dies"); }
+
+std::int32_t reactor::attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io) noexcept {
+    if (entry.extra) {
+        const std::int32_t arrived = take_arrived(entry, kind, detail, io);
+        if (arrived != would_block) return arrived;
+        if (entry.multishot && kind != op_kind::send) return would_block;
+    }
+    ++stats_.attempts;
+    const std::int32_t got = calls_.attempt(entry, kind, detail, io, buffers_);
+    if (got == would_block) ++stats_.would_block;
+    return got;
+}
+
+void reactor::submit(op_slot& slot) noexcept {
+    descriptor& entry = table_.at(slot.io.descriptor);
+    const bool reading = slot.kind() == op_kind::recv || slot.kind() == op_kind::accept ||
+                         (slot.kind() == op_kind::poll && slot.io.length == static_cast<std::uint32_t>(direction::read));
+    op_slot*& place = reading ? entry.reader : entry.writer;
+    CO_WQ_REQUIRE(!entry.closing, "no operation starts on a released descriptor");
+    CO_WQ_REQUIRE(!place, "one operation of each direction may wait on a stream; another one is waiting already");
+    place = &slot;
+    slots_.arm(slot);
+    if (start(slot)) return;
+    const result<void> watching = watch(entry, reading ? direction::read : direction::write);
+    if (!watching) {
+        place = nullptr;
+        slots_.finish(slot, -watching.error().os_code());
+    }
+}
+
+// A slot that was posted as ready comes up: nothing lies between the system call and the waiter's resumption, so
+// bytes are never taken for a waiter that then dies.
+void reactor::serve_ready(void* self, op_slot& slot) noexcept {
+    auto& me = *static_cast<reactor*>(self);
+    descriptor& entry = me.table_.at(slot.io.descriptor);
+    const std::int32_t got = me.attempt(entry, slot.kind(), static_cast<op_detail>(slot.detail), slot.io);
+    if (got == would_block) return;
+    (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
+    me.slots_.deliver(slot, got);
+}
+
+void reactor::post_ready(op_slot* slot) noexcept {
+    if (slot && slot->state() == op_state::armed && !slot->held_by_kernel && !slot->queued()) slots_.queue().post(*slot);
+}
+
+void reactor::on_ready(descriptor& entry, unsigned events) noexcept {
+    if (events & event_end) entry.ended = true;
+    if (events & (event_read | event_end)) {
+        entry.readable = true;
+        post_ready(entry.reader);
+    }
+    if (events & (event_write | event_end)) {
+        entry.writable = true;
+        post_ready(entry.writer);
+    }
+}
+
+void reactor::cancel(op_slot& slot) noexcept {
+    if (!slots_.request_cancel(slot)) return;
+    descriptor& entry = table_.at(slot.io.descriptor);
+    if (slot.held_by_kernel) return request_cancel(slot);
+    (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
+    slots_.finish(slot, -ECANCELED);
+}
+
+void reactor::abandon(op_slot& slot) noexcept {
+    if (slot.state() == op_state::armed || slot.state() == op_state::cancel_requested) {
+        descriptor& entry = table_.at(slot.io.descriptor);
+        if (!slot.held_by_kernel) {
+            (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
+            return slots_.withdraw(slot);
+        }
+        // the kernel still holds it, but the next operation need not wait for that
+        (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
+        const bool asked = slot.state() == op_state::cancel_requested;
+        slots_.abandon(slot);
+        if (!asked) request_cancel(slot);
+        return;
+    }
+    slots_.abandon(slot);
+}
+
+void reactor::release(descriptor& entry) noexcept {
+    CO_WQ_REQUIRE(entry.used && !entry.closing, "a descriptor is released once");
+    entry.closing = true;
+    for (op_slot** place : {&entry.reader, &entry.writer}) {
+        op_slot* slot = *place;
+        if (!slot) continue;
+        if (slot->held_by_kernel) {
+            if (slots_.request_cancel(*slot)) request_cancel(*slot);
+            continue;
+        }
+        *place = nullptr;
+        slots_.finish(*slot, -EBADF);
+    }
+    forget(entry);
+    if (entry.pins == 0) finish_close(entry);
+}
+
+void reactor::unpin(descriptor& entry) noexcept {
+    CO_WQ_ASSERT(entry.pins > 0, "pins are counted");
+    if (--entry.pins == 0 && entry.closing) finish_close(entry);
+}
+
+void reactor::finish_close(descriptor& entry) noexcept {
+    if (entry.extra) drop_extra(entry);
+    if (entry.owned) calls_.close(entry.handle);
+    table_.remove(entry);
+}
+
+// A result nobody waits for: what it owns goes back.
+void reactor::drop_result(void* self, op_slot& slot) noexcept {
+    auto& me = *static_cast<reactor*>(self);
+    if (slot.kind() == op_kind::accept && slot.result() >= 0) me.calls_.close(slot.result());
+    if (slot.kind() == op_kind::recv && static_cast<op_detail>(slot.detail) == op_detail::lend && slot.io.data)
+        me.buffers_.give_back(slot.io.data, slot.io.length);
+}
+
+result<reactor_kind> reactor_kind_from(std::string_view name) noexcept {
+    if (name == "auto") return reactor_kind::automatic;
+    if (name == "epoll") return reactor_kind::epoll;
+    if (name == "uring") return reactor_kind::uring;
+    if (name == "sim") return reactor_kind::sim;
+    return fail(errc::not_found);
+}
+
+const char* name_of(reactor_kind kind) noexcept {
+    static constexpr const char* names[] = {"auto", "epoll", "uring", "sim"};
+    return names[static_cast<unsigned>(kind)];
+}
+
+}  // namespace co_wq::io

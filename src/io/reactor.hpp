@@ -1,0 +1,162 @@
+// reactor: what a loop asks of the operating system; the door to the backends in io/backend.
+//
+// Completion-shaped: an operation is filled, armed, and ends in exactly one final (task/op_slot.hpp). Backends
+// differ in who performs it. A readiness backend (epoll; io_uring's multishot poll) performs the call itself when
+// the descriptor becomes ready, so the kernel never holds caller memory or the operation's name; a completion
+// backend gives the kernel the operation's tag.
+//
+// Threads:    the loop's own, except wake.
+// Lifetime:   the loop owns it; descriptors and slots must be gone when it dies.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "io/buffer.hpp"
+#include "io/descriptor.hpp"
+#include "io/socket_address.hpp"
+#include "task/op_slot.hpp"
+
+namespace co_wq::io {
+
+enum class direction : std::uint8_t { read, write };
+
+// How an operation works; kept in op_slot::detail.
+enum class op_detail : std::uint8_t {
+    plain,         // recv into or send from one span; recv ends with what is there
+    all,           // send: ends when everything is sent
+    gather,        // send: io.data is an array of const_bytes, io.length their number; ends when all is sent
+    lend,          // recv: into a pool block taken when bytes are there
+    to_pipe,       // recv: splice into a pipe (io.data is a pipe_pair)
+    from_pipe,     // send: splice out of a pipe
+};
+
+// A pipe that holds bytes between two spliced sockets.
+struct pipe_pair {
+    native_handle read_end = no_handle;
+    native_handle write_end = no_handle;
+    std::uint32_t capacity = 0;
+    std::uint32_t held = 0;  // bytes in it
+};
+
+// The result of an attempt that cannot be served yet.
+inline constexpr std::int32_t would_block = INT32_MIN;
+
+struct reactor_stats {
+    std::uint64_t waits = 0;       // calls that may sleep
+    std::uint64_t events = 0;      // events or completions taken
+    std::uint64_t stale = 0;       // events for an earlier use of an entry
+    std::uint64_t attempts = 0;    // system calls that moved, or tried to move, data
+    std::uint64_t would_block = 0;
+};
+
+// Calls that never wait. Overridden as a whole by the simulated network.
+class socket_calls {
+public:
+    virtual ~socket_calls() = default;
+    virtual result<native_handle> open_stream(address_family family) noexcept = 0;
+    virtual result<native_handle> open_listener(const socket_address& where, int backlog, bool share_port) noexcept = 0;
+    virtual result<socket_address> local_address(native_handle handle) noexcept = 0;
+    virtual result<socket_address> peer_address(native_handle handle) noexcept = 0;
+    virtual result<void> shutdown_send(native_handle handle) noexcept = 0;
+    virtual result<void> set_no_delay(native_handle handle, bool on) noexcept = 0;
+    // The next close sends a reset instead of the rest of the stream.
+    virtual result<void> set_reset_on_close(native_handle handle) noexcept = 0;
+    virtual result<void> set_keep_alive(native_handle handle, int idle_s, int interval_s, int count) noexcept = 0;
+    virtual void close(native_handle handle) noexcept = 0;
+    // Negative errno or the result; would_block. `slot` describes the operation and is advanced by partial sends.
+    virtual std::int32_t attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io,
+                                 buffer_pool& pool) noexcept = 0;
+    virtual bool can_splice() const noexcept { return false; }
+    virtual result<pipe_pair> open_pipe(std::uint32_t capacity) noexcept = 0;
+    virtual void close_pipe(pipe_pair& pipe) noexcept = 0;
+};
+
+class reactor {
+public:
+    reactor(op_slab& slots, socket_calls& calls) noexcept;
+    reactor(const reactor&) = delete;
+    reactor& operator=(const reactor&) = delete;
+    virtual ~reactor();
+
+    // ---- the backend: what differs from system to system
+    virtual const char* name() const noexcept = 0;
+    // Makes sure that events for the entry arrive; called before an operation waits on it.
+    virtual result<void> watch(descriptor& entry, direction way) noexcept = 0;
+    // Starts an armed operation in the kernel. False: not this backend's kind; it is performed on readiness.
+    virtual bool start(op_slot& slot) noexcept = 0;
+    // Whether an attempt before waiting can succeed and is worth a call.
+    virtual bool tries_first(op_kind) const noexcept { return true; }
+    // Asks the kernel to end an operation it started; the final still comes.
+    virtual void request_cancel(op_slot& slot) noexcept = 0;
+    // Ends the kernel's interest in the entry; pins tell whether something is still held.
+    virtual void forget(descriptor& entry) noexcept = 0;
+    // Takes finals and events; sleeps until `until` unless something comes first (until in the past: never).
+    virtual void wait(time_point until) noexcept = 0;
+    // Ends a wait early. Any thread.
+    virtual void wake() noexcept = 0;
+    virtual time_point now() const noexcept { return steady_now(); }
+
+    // ---- for awaiters and objects
+    descriptor& add(native_handle handle, descriptor_kind kind, bool owned = true) {
+        return table_.add(handle, kind, owned);
+    }
+    // Its owner lets go: what waits on it ends with `closed`, then the file is closed (as soon as the kernel has
+    // ended its own operations on it).
+    void release(descriptor& entry) noexcept;
+    // Tries the operation now: result, negative errno, or would_block.
+    std::int32_t attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io) noexcept;
+    // Parks a filled slot on its entry until it can be served. The slot is armed on return and may be final.
+    void submit(op_slot& slot) noexcept;
+    // Tries an armed, parked slot again as soon as its turn comes.
+    void retry(op_slot& slot) noexcept { post_ready(&slot); }
+    // The scope was cancelled: ends with -ECANCELED unless it has a result.
+    void cancel(op_slot& slot) noexcept;
+    // Its waiter dies.
+    void abandon(op_slot& slot) noexcept;
+
+    socket_calls& calls() noexcept { return calls_; }
+    buffer_pool& buffers() noexcept { return buffers_; }
+    op_slab& slots() noexcept { return slots_; }
+    descriptor_table& descriptors() noexcept { return table_; }
+    const reactor_stats& stats() const noexcept { return stats_; }
+
+protected:
+    static constexpr unsigned event_read = 1, event_write = 2, event_end = 4;
+    // Readiness for an entry: what waits on it is tried when it comes up in the queue.
+    void on_ready(descriptor& entry, unsigned events) noexcept;
+    void post_ready(op_slot* slot) noexcept;
+    void unpin(descriptor& entry) noexcept;
+    // What the kernel delivered on its own for this entry and nobody took yet; would_block: nothing.
+    virtual std::int32_t take_arrived(descriptor&, op_kind, op_detail, op_slot::io_payload&) noexcept {
+        return would_block;
+    }
+    // What a backend keeps per entry beyond the common part.
+    virtual void drop_extra(descriptor&) noexcept {}
+
+    op_slab& slots_;
+    socket_calls& calls_;
+    descriptor_table table_;
+    buffer_pool buffers_;
+    reactor_stats stats_;
+
+private:
+    void finish_close(descriptor& entry) noexcept;
+    static void serve_ready(void* self, op_slot& slot) noexcept;
+    static void drop_result(void* self, op_slot& slot) noexcept;
+};
+
+enum class reactor_kind : std::uint8_t { automatic, epoll, uring, sim };
+
+result<reactor_kind> reactor_kind_from(std::string_view name) noexcept;
+const char* name_of(reactor_kind kind) noexcept;
+
+// Makes the backend; for `automatic` the best this system allows, with the reason in `why`. An error when the
+// wanted one is not available, `why` says what is missing.
+result<std::unique_ptr<reactor>> make_reactor(reactor_kind kind, op_slab& slots, std::string& why);
+
+}  // namespace co_wq::io

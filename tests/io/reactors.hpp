@@ -1,0 +1,104 @@
+// Every backend, for tests that must hold on all of them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "io/backend/reactor_epoll.hpp"
+#include "io/backend/reactor_sim.hpp"
+#include "io/backend/reactor_uring.hpp"
+#include "io/event_loop.hpp"
+#include "io/socket.hpp"
+
+namespace co_wq::io::test {
+
+struct backend {
+    reactor_kind kind;
+    std::uint64_t seed;  // of the simulation
+};
+
+inline std::string name_of_case(const testing::TestParamInfo<backend>& info) {
+    std::string text = name_of(info.param.kind);
+    if (info.param.kind == reactor_kind::sim) text += "_seed_" + std::to_string(info.param.seed);
+    return text;
+}
+
+// A loop on the backend of the test's parameter.
+class loop_under_test {
+public:
+    explicit loop_under_test(backend which) : which_(which) {
+        if (which.kind == reactor_kind::sim) {
+            loop_ = std::make_unique<event_loop>(
+                loop_options{.name = "test"},
+                +[](void* context, op_slab& slots) -> std::unique_ptr<reactor> {
+                    sim_options options;
+                    options.seed = static_cast<backend*>(context)->seed;
+                    return std::make_unique<reactor_sim>(slots, options);
+                },
+                &which_);
+        } else {
+            loop_ = std::make_unique<event_loop>(loop_options{.reactor = which.kind, .name = "test"});
+        }
+    }
+    event_loop& operator*() noexcept { return *loop_; }
+    event_loop* operator->() noexcept { return loop_.get(); }
+    void destroy() { loop_.reset(); }
+
+private:
+    backend which_;
+    std::unique_ptr<event_loop> loop_;
+};
+
+class on_every_reactor : public testing::TestWithParam<backend> {
+protected:
+    on_every_reactor() : loop(GetParam()) {}
+    // Nothing is in flight and the books are balanced.
+    void expect_quiet() {
+        const op_counters& count = loop->slots().counters();
+        const std::size_t standing = loop->slots().live();
+        EXPECT_EQ(count.started, count.finished + standing);
+        EXPECT_EQ(loop->reactor().buffers().lent(), lent_at_rest_);
+    }
+    void SetUp() override { lent_at_rest_ = loop->reactor().buffers().lent(); }
+
+    loop_under_test loop;
+    std::size_t lent_at_rest_ = 0;
+};
+
+inline const auto every_reactor =
+    testing::Values(backend{reactor_kind::epoll, 0}, backend{reactor_kind::uring, 0}, backend{reactor_kind::sim, 1},
+                    backend{reactor_kind::sim, 2}, backend{reactor_kind::sim, 3});
+
+struct connection {
+    socket near, far;
+};
+
+inline result<socket> listen_on_loopback(event_loop& loop, int backlog = 128) {
+    result<native_handle> handle = loop.reactor().calls().open_listener(socket_address::loopback(0), backlog, false);
+    if (!handle) return std::unexpected(handle.error());
+    return socket(loop, *handle, descriptor_kind::listener);
+}
+
+inline task<result<socket>> connect_to(event_loop& loop, socket_address where) {
+    result<native_handle> handle = loop.reactor().calls().open_stream(where.family());
+    if (!handle) co_return std::unexpected(handle.error());
+    socket made(loop, *handle, descriptor_kind::stream);
+    result<void> connected = co_await made.connect(where);
+    if (!connected) co_return std::unexpected(connected.error());
+    co_return made;
+}
+
+// A connected pair through a listener.
+inline task<connection> make_connection(event_loop& loop) {
+    result<socket> listener = listen_on_loopback(loop);
+    EXPECT_TRUE(listener.has_value());
+    result<socket> near = co_await connect_to(loop, *listener->local_address());
+    EXPECT_TRUE(near.has_value());
+    result<socket> far = co_await listener->accept();
+    EXPECT_TRUE(far.has_value());
+    co_return connection{std::move(*near), std::move(*far)};
+}
+
+}  // namespace co_wq::io::test
