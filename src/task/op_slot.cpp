@@ -37,6 +37,7 @@ op_slab& op_slot::slab() const noexcept {
 }
 
 op_slab::~op_slab() {
+    if (leaked_) return;
     CO_WQ_ASSERT(live_ == 0, "a slab dies only when no operation is in flight");
     for (chunk* page : chunks_) {
         for (std::uint32_t place = 1; place < chunk_slots; ++place) page->slot(place).~op_slot();
@@ -65,7 +66,8 @@ op_slot& op_slab::fill(op_kind kind, op_waiter* waiter) {
     slot.waiter_ = waiter;
     slot.result_ = 0;
     slot.io = {};
-    slot.user_flags = 0;
+    slot.detail = 0;
+    slot.held_by_kernel = false;
     slot.state_ = op_state::filled;
     return slot;
 }
@@ -93,12 +95,20 @@ void op_slab::finish(op_slot& slot, std::int32_t result) noexcept {
     move_to(slot, op_state::final);
     if (!slot.waiter_) {
         ++counters_.dropped;
-        if (drop_) drop_(drop_context_, slot);
+        if (drop_) drop_(context_, slot);
         release(slot);
         return;
     }
     move_to(slot, op_state::posted);
-    queue_.post(slot);
+    if (!slot.queued()) queue_.post(slot);  // it may have been posted as ready before
+}
+
+void op_slab::deliver(op_slot& slot, std::int32_t result) noexcept {
+    if (slot.state_ != op_state::armed || !slot.waiter_) illegal(slot, "only a waited-for, armed operation is served");
+    ++counters_.finished;
+    slot.result_ = result;
+    move_to(slot, op_state::final);
+    fire(slot);
 }
 
 void op_slab::retire(op_slot& slot, std::int32_t result) noexcept {
@@ -153,22 +163,28 @@ op_slot* op_slab::find(op_tag tag) noexcept {
     return nullptr;
 }
 
+void op_slab::discard(worknode& node) noexcept {
+    if (node.runs(&op_slab::run) && !static_cast<op_slot&>(node).waiter_) run(node);
+}
+
 // A slot comes up in its queue: posted by finish, or armed and signalled by another thread.
 void op_slab::run(worknode& node) noexcept {
     auto& slot = static_cast<op_slot&>(node);
     op_slab& slab = slot.slab();
     switch (slot.state_) {
         case op_state::armed:
+            if (slot.kind_ != op_kind::wait && slot.kind_ != op_kind::remote) return slab.serve_(slab.context_, slot);
+            [[fallthrough]];
         case op_state::cancel_requested:
-        case op_state::orphaned: {
+        case op_state::orphaned:
             ++slab.counters_.finished;
+            if (slot.state_ != op_state::armed && slot.result_ >= 0) ++slab.counters_.late;
             slab.move_to(slot, op_state::final);
             [[fallthrough]];
-        }
         case op_state::posted:
             if (slot.waiter_) return slab.fire(slot);
             ++slab.counters_.dropped;
-            if (slab.drop_) slab.drop_(slab.drop_context_, slot);
+            if (slab.drop_) slab.drop_(slab.context_, slot);
             return slab.release(slot);
         default:
             slab.illegal(slot, "only a posted or signalled operation comes up in its queue");

@@ -76,6 +76,7 @@ public:
 
 private:
     friend class op_slab;
+    friend class completion;
     op_waiter* waiter_ = nullptr;
     std::uint32_t generation_ = 1;
     std::uint32_t index_;
@@ -84,7 +85,8 @@ private:
     op_kind kind_ = op_kind::none;
 
 public:
-    std::uint16_t user_flags = 0;  // the reactor's business
+    std::uint8_t detail = 0;       // the reactor's business; of a wait: the synchronisation object's, under its lock
+    bool held_by_kernel = false;   // the kernel knows the tag
 };
 static_assert(sizeof(op_slot) == 64);
 
@@ -105,14 +107,19 @@ public:
     // dropped: releases what the result of a slot without a waiter owns (an accepted descriptor, say).
     using drop_function = void (*)(void* context, op_slot& slot) noexcept;
 
+    // serve: an armed I/O slot that was posted as ready has come up in its queue. It calls deliver, or leaves the
+    // slot armed when the operation would still block.
+    using serve_function = void (*)(void* context, op_slot& slot) noexcept;
+
     explicit op_slab(workqueue& queue) noexcept : queue_(queue) {}
     op_slab(const op_slab&) = delete;
     op_slab& operator=(const op_slab&) = delete;
     ~op_slab();
 
-    void set_drop(drop_function drop, void* context) noexcept {
+    void set_owner(drop_function drop, serve_function serve, void* context) noexcept {
         drop_ = drop;
-        drop_context_ = context;
+        serve_ = serve;
+        context_ = context;
     }
 
     // free -> filled. waiter may be null for operations of the reactor's own.
@@ -123,6 +130,8 @@ public:
     bool request_cancel(op_slot& slot) noexcept;
     // armed, cancel_requested, orphaned -> final -> posted (a waiter is linked) or free (none).
     void finish(op_slot& slot, std::int32_t result) noexcept;
+    // armed -> final -> fired, from inside serve: the result goes to the waiter at once.
+    void deliver(op_slot& slot, std::int32_t result) noexcept;
     // armed -> final -> free at once, for a completion the reactor consumes itself.
     void retire(op_slot& slot, std::int32_t result) noexcept;
     // The waiter dies: filled -> free, armed -> orphaned, posted -> drained harmlessly later.
@@ -135,6 +144,13 @@ public:
     // out of a synchronisation object's list, or is the remote work itself). Any thread: the final and the fire
     // happen on the slab's own.
     static void signal(op_slot& slot, std::int32_t result) noexcept;
+
+    // The slab dies although operations are in flight: its memory then stays allocated for ever, because the kernel
+    // may still write to what they name.
+    void leak_on_purpose() noexcept { leaked_ = true; }
+
+    // For a queue that dies: if node is a slot nobody waits for, ends it.
+    static void discard(worknode& node) noexcept;
 
     // Null when the tag is stale (counted).
     op_slot* find(op_tag tag) noexcept;
@@ -171,7 +187,8 @@ private:
     void release(op_slot& slot) noexcept;
     void move_to(op_slot& slot, op_state next) noexcept {
         slot.state_ = next;
-        recorder_.record(slot.index_, slot.generation_, slot.kind_, next, slot.result_);
+        // before the final another thread may be writing the result (signal)
+        recorder_.record(slot.index_, slot.generation_, slot.kind_, next, next < op_state::final ? 0 : slot.result_);
     }
     void grow();
     [[noreturn]] void illegal(const op_slot& slot, const char* what) const noexcept;
@@ -180,9 +197,11 @@ private:
     op_slot* free_ = nullptr;  // linked through links.next
     std::vector<chunk*> chunks_;
     std::size_t live_ = 0;
+    bool leaked_ = false;
     op_counters counters_;
     drop_function drop_ = nullptr;
-    void* drop_context_ = nullptr;
+    serve_function serve_ = nullptr;
+    void* context_ = nullptr;
     flight_recorder recorder_;
 };
 

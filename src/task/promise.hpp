@@ -65,6 +65,26 @@ protected:
 };
 
 namespace detail {
+// What await_transform gives co_await: g++ 12 copies an awaiter that is returned by reference (and these cannot be
+// copied), so a forwarding value stands for it. It costs nothing once inlined.
+template <class Awaiter>
+class awaiter_ref {
+public:
+    explicit awaiter_ref(Awaiter& awaiter) noexcept : awaiter_(&awaiter) {}
+    bool await_ready() noexcept(noexcept(std::declval<Awaiter&>().await_ready())) { return awaiter_->await_ready(); }
+    template <class Promise>
+    decltype(auto) await_suspend(std::coroutine_handle<Promise> waiting) {
+        return awaiter_->await_suspend(waiting);
+    }
+    decltype(auto) await_resume() { return awaiter_->await_resume(); }
+
+private:
+    Awaiter* awaiter_;
+};
+
+template <class T>
+concept awaiter_itself = requires(T& value) { value.await_ready(); };
+
 // The frame that runs on this thread, for backtraces; null outside of tasks.
 extern constinit thread_local promise_base* running_frame;
 
@@ -103,10 +123,14 @@ public:
 
     // Every suspension passes here: its source line is one store.
     template <class Awaitable>
-    Awaitable&& await_transform(Awaitable&& awaitable,
-                                std::source_location where = std::source_location::current()) noexcept {
+    decltype(auto) await_transform(Awaitable&& awaitable,
+                                   std::source_location where = std::source_location::current()) noexcept {
         where_ = where;
-        return static_cast<Awaitable&&>(awaitable);
+        if constexpr (detail::awaiter_itself<Awaitable>) {
+            return detail::awaiter_ref<std::remove_reference_t<Awaitable>>(awaitable);
+        } else {
+            return static_cast<Awaitable&&>(awaitable);
+        }
     }
 
     // The frame as a handle. All frames are made by promise<T> with alignment of at most 16, so the promise lies
