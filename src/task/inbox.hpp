@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <thread>
 
 #include "task/worknode.hpp"
 
@@ -26,6 +27,27 @@ struct std_atomics {
     static constexpr auto acquire = std::memory_order_acquire;
     static constexpr auto release = std::memory_order_release;
     static constexpr auto acq_rel = std::memory_order_acq_rel;
+
+    // For the few who must wait: who calls, a short pause, and sleeping while word holds seen.
+    static const void* this_thread() noexcept {
+        static constinit thread_local char mark = 0;
+        return &mark;
+    }
+    static void relax(unsigned round) noexcept {
+        if (round < 64) {
+            __builtin_ia32_pause();
+        } else {
+            std::this_thread::yield();  // the holder was preempted
+        }
+    }
+    template <class T>
+    static void wait(const atomic<T>& word, T seen) noexcept {
+        word.wait(seen, acquire);
+    }
+    template <class T>
+    static void notify_all(atomic<T>& word) noexcept {
+        word.notify_all();
+    }
 };
 
 template <class Atomics = std_atomics>
@@ -74,8 +96,9 @@ public:
     // The owner is about to sleep. False: something came in, do not.
     bool try_sleep() noexcept {
         std::uintptr_t expected = 0;
-        // relaxed: nothing is published; a push that follows is ordered by its own release
-        return word_.compare_exchange_strong(expected, idle, Atomics::relaxed, Atomics::relaxed);
+        // release: a callback_wq's next drain may run on another thread; its take_all acquires what we did through
+        // the push in between, which continues this release sequence
+        return word_.compare_exchange_strong(expected, idle, Atomics::release, Atomics::relaxed);
     }
 
     // The owner is awake for another reason than a push.

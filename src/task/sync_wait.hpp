@@ -20,6 +20,7 @@ namespace co_wq {
 class bare_workqueue final : public workqueue {
 public:
     explicit bare_workqueue(const char* name = "bare") noexcept : workqueue(name) {}
+    ~bare_workqueue();
 
     // Runs turns until done() is true; done is asked between turns.
     template <class Done>

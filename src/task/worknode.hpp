@@ -8,6 +8,8 @@
 // Lifetime:   may be destroyed at any time on the owner's thread, except while it is in an inbox (asserted).
 #pragma once
 
+#include <cstddef>
+
 #include "base/assert.hpp"
 
 namespace co_wq {
@@ -20,6 +22,7 @@ public:
         if (!run) [[unlikely]]
             raise_fault(fault_kind::no_callable, "run != nullptr", "a queue node is built with its callable");
     }
+    explicit worknode(std::nullptr_t) = delete;
     worknode(const worknode&) = delete;
     worknode& operator=(const worknode&) = delete;
     ~worknode() {
@@ -27,6 +30,10 @@ public:
     }
 
     bool queued() const noexcept { return prev_ != nullptr; }
+
+    // For queues: runs a node that was taken out. The node may be gone afterwards.
+    void run() noexcept { run_(*this); }
+    bool runs(function other) const noexcept { return run_ == other; }
 
     // Takes the node out of the workqueue it waits in; nothing happens when it waits in none.
     void leave() noexcept {
@@ -39,6 +46,7 @@ public:
 
 private:
     friend class workqueue;
+    friend class node_fifo;
     template <class>
     friend class inbox;
 

@@ -13,8 +13,8 @@ void detail::post_to_queue(workqueue& queue, worknode& node) noexcept { queue.po
 workqueue::workqueue(const char* name) noexcept : name_(name), owner_(&thread_mark_), slots_(*this) {}
 
 workqueue::~workqueue() {
-    collect();
-    while (ready()) unlink(*ready_.next_);
+    adopt();
+    discard_queued();
     ready_.prev_ = ready_.next_ = nullptr;
 }
 
@@ -35,6 +35,22 @@ void workqueue::collect() noexcept {
     while (list) post(inbox<>::pop(list));
 }
 
+void workqueue::discard_queued() noexcept {
+    do {
+        collect();
+        while (ready()) {
+            worknode& node = *ready_.next_;
+            unlink(node);
+            detail::discard(node);
+        }
+    } while (inbox_.maybe_filled());
+}
+
+void detail::discard(worknode& node) noexcept {
+    if (auto* owned = owned_node::from(node)) return owned->drop();
+    op_slab::discard(node);
+}
+
 std::size_t workqueue::run_batch(std::size_t most) noexcept {
     workqueue* const outer = std::exchange(current_, this);
     std::size_t ran = 0;
@@ -44,6 +60,7 @@ std::size_t workqueue::run_batch(std::size_t most) noexcept {
         ++ran;
         budget_ = sync_budget;
         detail::transfers_in_a_row = 0;
+        detail::running_frame = nullptr;  // the last node's frame may be gone: a fault must not walk from there
         node.run_(node);
     }
     executed_ += ran;

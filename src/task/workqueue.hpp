@@ -6,7 +6,8 @@
 //             batch, so that I/O and timers never starve; no lock is held while user code runs.
 // Threads:    execute, post_message and wake: any. Everything else: the owner, which is the thread that made
 //             the queue until another one runs it.
-// Lifetime:   must outlive its tasks and slots. Nodes still queued when it dies are dropped without running.
+// Lifetime:   must outlive its tasks and slots. Nodes still queued when it dies are dropped without running;
+//             those that own themselves (messages) are freed.
 #pragma once
 
 #include <atomic>
@@ -19,6 +20,7 @@
 #include "task/executor.hpp"
 #include "task/inbox.hpp"
 #include "task/op_slot.hpp"
+#include "task/owned_node.hpp"
 #include "task/promise.hpp"
 
 namespace co_wq {
@@ -83,6 +85,9 @@ protected:
     virtual void wake() noexcept = 0;
     // Moves what other threads posted into the ready list.
     void collect() noexcept;
+    // Drops what is queued without running it; for destructors. A derived queue does it while it can still be
+    // woken, until no slot is live: signals may be on their way to waiters that are gone.
+    void discard_queued() noexcept;
     inbox<>& incoming() noexcept { return inbox_; }
     void set_timers(timer_queue* timers) noexcept { timers_ = timers; }
 
@@ -110,29 +115,9 @@ private:
     alignas(64) inbox<> inbox_;
 };
 
-namespace detail {
-
-template <class Call>
-class message final : public worknode {
-public:
-    explicit message(Call&& call) : worknode(&run), call_(std::move(call)) {}
-    explicit message(const Call& call) : worknode(&run), call_(call) {}
-
-private:
-    static void run(worknode& self) noexcept {
-        auto& me = static_cast<message&>(self);
-        Call call = std::move(me.call_);
-        pool_delete(&me);
-        call();
-    }
-    Call call_;
-};
-
-}  // namespace detail
-
 template <class Call>
 void workqueue::post_message(Call&& call) {
-    execute(*pool_new<detail::message<std::decay_t<Call>>>(std::forward<Call>(call)));
+    execute(detail::make_message(std::forward<Call>(call), {.queue = name_}));
 }
 
 }  // namespace co_wq
