@@ -1,6 +1,7 @@
 #include "http/headers.hpp"
 
 #include <array>
+#include <cstring>
 #include <limits>
 
 #include "http/detail/grammar.hpp"
@@ -22,6 +23,43 @@ constexpr std::array<std::string_view, field_ids> names{
 };
 // clang-format on
 static_assert(names.back() == "X-Forwarded-Proto");
+
+// Sets the bit that tells lower from upper case in every byte that has the one of letters. Names of known fields
+// consist of letters, digits and "-" only, and what folds to one of these is one of these.
+std::uint64_t fold(std::uint64_t word) noexcept { return word | (word & 0x4040404040404040u) >> 1; }
+
+template <class Word>
+bool same_word(const char* left, const char* right) noexcept {
+    Word words[2];
+    std::memcpy(&words[0], left, sizeof(Word));
+    std::memcpy(&words[1], right, sizeof(Word));
+    return fold(words[0]) == fold(words[1]);
+}
+
+// Whether name, of the same length, is known in another case. The last words overlap the ones before.
+bool same_name(std::string_view known, const char* name) noexcept {
+    const char* expected = known.data();
+    const std::size_t size = known.size();
+    if (size >= 8) {
+        for (std::size_t at = 0; at + 8 < size; at += 8)
+            if (!same_word<std::uint64_t>(expected + at, name + at)) return false;
+        return same_word<std::uint64_t>(expected + size - 8, name + size - 8);
+    }
+    if (size >= 4)
+        return same_word<std::uint32_t>(expected, name) &&
+               same_word<std::uint32_t>(expected + size - 4, name + size - 4);
+    return same_word<std::uint16_t>(expected, name) && same_word<std::uint16_t>(expected + size - 2, name + size - 2);
+}
+
+constexpr bool words_suffice() {
+    for (std::size_t id = 1; id < field_ids; ++id) {
+        if (names[id].size() < 2) return false;
+        for (const char c : names[id])
+            if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-')) return false;
+    }
+    return true;
+}
+static_assert(words_suffice(), "same_name compares two bytes and more, of these characters");
 
 constexpr std::size_t longest_name() {
     std::size_t longest = 0;
@@ -54,9 +92,7 @@ field_id field_id_from(std::string_view name) noexcept {
     if (name.empty() || name.size() > longest_name()) return field_id::other;
     for (std::size_t i = by_length.first[name.size()]; i < by_length.first[name.size() + 1]; ++i) {
         const std::string_view known = names[static_cast<std::size_t>(by_length.ids[i])];
-        // the last letters differ more often than the first ("Content-...", "Sec-WebSocket-...")
-        if (((known.back() ^ name.back()) & ~0x20) == 0 && detail::equal_ignoring_case(known, name))
-            return by_length.ids[i];
+        if (same_name(known, name.data())) return by_length.ids[i];
     }
     return field_id::other;
 }

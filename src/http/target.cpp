@@ -16,6 +16,7 @@ constexpr std::size_t label_bytes_max = 63;
 
 // Four decimal parts of 0 to 255 without leading zeros, which some resolvers read as octal.
 bool is_ipv4(std::string_view text) noexcept {
+    if (text.empty() || !is(digit_char, text[0])) return false;  // most hosts are names
     for (int part = 0; part < 4; ++part) {
         std::size_t digits = 0;
         unsigned value = 0;
@@ -100,6 +101,11 @@ checked parse_port(std::string_view text, std::uint16_t& port) noexcept {
     return {};
 }
 
+void assign_lower(std::string& out, std::string_view text) {
+    out.assign(text);
+    for (char& c : out) c = detail::to_lower(c);
+}
+
 checked parse_host(std::string_view host, authority& where) {
     if (host.empty()) return refuse("host is empty");
     if (is_ipv4(host)) {
@@ -108,8 +114,7 @@ checked parse_host(std::string_view host, authority& where) {
         where.kind = host_kind::name;
         if (auto ok = check_name(host); !ok) return ok;
     }
-    where.host.assign(host);
-    for (char& c : where.host) c = detail::to_lower(c);
+    assign_lower(where.host, host);
     return {};
 }
 
@@ -121,8 +126,7 @@ checked parse_ipv6_literal(std::string_view text, authority& where, std::string_
     if (address.find('%') != std::string_view::npos) return refuse("IPv6 zones are not accepted");
     if (!is_ipv6(address)) return refuse("not an IPv6 address between '[' and ']'");
     where.kind = host_kind::ipv6;
-    where.host.assign(address);
-    for (char& c : where.host) c = detail::to_lower(c);
+    assign_lower(where.host, address);
     rest = text.substr(close + 1);
     if (!rest.empty() && rest[0] != ':') return refuse("only a port may follow an IPv6 address");
     return {};

@@ -25,21 +25,9 @@ inline char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cas
 bool all_are(char_class wanted, std::string_view text) noexcept;
 bool is_token(std::string_view text) noexcept;  // at least one character
 
-// No control character but HTAB: neither NUL, CR, LF nor DEL. Compilers turn this into vector code.
-inline bool is_field_text(std::string_view text) noexcept {
-    unsigned bad = 0;
-    for (const char c : text) {
-        const auto u = static_cast<unsigned char>(c);
-        bad |= static_cast<unsigned>((u < 0x20) & (u != '\t')) | static_cast<unsigned>(u == 0x7f);
-    }
-    return bad == 0;
-}
-// 0x21 to 0x7e only.
-inline bool is_visible_ascii(std::string_view text) noexcept {
-    unsigned bad = 0;
-    for (const char c : text) bad |= static_cast<unsigned>(static_cast<unsigned char>(c - 0x21) > 0x7e - 0x21);
-    return bad == 0;
-}
+// No control character but HTAB: neither NUL, CR, LF nor DEL.
+bool is_field_text(std::string_view text) noexcept;
+bool is_visible_ascii(std::string_view text) noexcept;  // 0x21 to 0x7e only
 
 bool equal_ignoring_case(std::string_view left, std::string_view right) noexcept;
 std::string_view trim(std::string_view text) noexcept;  // OWS at both ends

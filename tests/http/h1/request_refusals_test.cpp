@@ -24,7 +24,7 @@ TEST(request_refusals, request_lines_that_bend_the_grammar) {
     const bad_message all[] = {
         {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "400 request target has a space, control or non-ASCII character"},
         {"GET /  HTTP/1.1\r\nHost: a\r\n\r\n", "400 request target has a space, control or non-ASCII character"},
-        {"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "400 request target has a space, control or non-ASCII character"},
+        {"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "400 start line has no HTTP version"},
         {" GET / HTTP/1.1\r\nHost: a\r\n\r\n", "400 request method is not a token"},
         {"GET\t/\tHTTP/1.1\r\nHost: a\r\n\r\n", "400 request line is not method, target and version"},
         {"GET\r\n\r\n", "400 request line is not method, target and version"},
@@ -90,7 +90,7 @@ TEST(request_refusals, header_lines_that_two_parsers_could_read_in_two_ways) {
         {"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\n", "400 line ends with a bare LF"},
         {"GET / HTTP/1.1\r\nHost: a\r\n\nGET /evil", "400 line ends with a bare LF"},
         {"GET / HTTP/1.1\r\nHost: a\r\n\rX: y\r\n\r\n", "400 header line has no colon"},
-        {"GET / HTTP/1.1\rHost: a\r\r\n\r\n", "400 request target has a space, control or non-ASCII character"},
+        {"GET / HTTP/1.1\rHost: a\r\r\n\r\n", "400 start line has no HTTP version"},
     };
     for (const bad_message& each : all) {
         if (each.text.find("\n\rX") != std::string_view::npos) {

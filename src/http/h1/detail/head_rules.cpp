@@ -112,6 +112,20 @@ bool keeps_alive(const facts& known, version spoken) noexcept {
     return !known.close && (spoken == version::http_1_1 || known.keep_alive);
 }
 
+// The target is parsed already; browsers say in Host the very same once more.
+checked read_host(const facts& known, request_head& head) {
+    constexpr std::string_view scheme = "http://";
+    const std::string_view target = head.target_text();
+    if (head.target.form == target_form::absolute &&
+        target.substr(scheme.size(), head.target.path_at - scheme.size()) == known.host) {
+        head.host = head.target.where;
+        return {};
+    }
+    if (head.has_host) return parse_authority(known.host, http_port, head.host);
+    head.host.host.clear();
+    return {};
+}
+
 }  // namespace
 
 checked apply_request_rules(request_head& head, const parse_limits& limits) {
@@ -121,9 +135,7 @@ checked apply_request_rules(request_head& head, const parse_limits& limits) {
     if (known.hosts == 0 && head.version == version::http_1_1) return refuse("Host is missing");
     if (auto ok = read_framing(known, head.version, head.framing); !ok) return ok;
     head.has_host = known.hosts == 1;
-    head.host.host.clear();
-    if (head.has_host)
-        if (auto ok = parse_authority(known.host, http_port, head.host); !ok) return ok;
+    if (auto ok = read_host(known, head); !ok) return ok;
     if (head.method == method::connect || head.method == method::trace) {
         const bool empty = head.framing.kind == body_kind::none || head.framing == framing{body_kind::length, 0};
         if (!empty) return refuse("CONNECT and TRACE have no body");

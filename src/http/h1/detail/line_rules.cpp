@@ -35,8 +35,6 @@ checked parse_request_line(std::string_view line, request_line& out) noexcept {
     out.target = line.substr(first + 1, last - first - 1);
     if (!http::detail::is_token(out.method)) return refuse("request method is not a token");
     if (out.method.size() > method_bytes_max) return refuse(501, "request method is longer than any we know");
-    if (!http::detail::is_visible_ascii(out.target) || out.target.empty())
-        return refuse("request target has a space, control or non-ASCII character");
     return parse_version(line.substr(last + 1), out.version);
 }
 

@@ -21,7 +21,8 @@ struct status_line {
     std::string_view reason;
 };
 
-// All take the line without its CRLF.
+// All take the line without its CRLF. The target is whatever stands between the first and the last space:
+// parse_target() looks at it.
 checked parse_request_line(std::string_view line, request_line& out) noexcept;
 checked parse_status_line(std::string_view line, status_line& out) noexcept;
 checked check_field_line(std::string_view line) noexcept;
