@@ -22,7 +22,8 @@ event_loop::event_loop(loop_options options, reactor_factory factory, void* cont
 void event_loop::start() {
     timer_wheel_ = std::make_unique<timer_queue>(reactor_->now());
     set_timers(timer_wheel_.get());
-    slots().recorder().set_time(reactor_->now());
+    turn_time_ = reactor_->now();
+    slots().recorder().set_time(turn_time_);
     root_ = std::make_unique<counting_scope>(*this, [](std::exception_ptr failure, const char* task_name) {
         try {
             std::rethrow_exception(failure);
@@ -54,6 +55,7 @@ event_loop::~event_loop() {
         collect();
         while (ready()) run_batch(256);
     }
+    pipes_.clear(reactor_->calls());
     reactor_.reset();
 }
 
@@ -93,6 +95,7 @@ void event_loop::run_ready() noexcept {
     ++turns_;
     const time_point now_is = reactor_->now();
     slots().recorder().set_time(now_is);
+    turn_time_ = now_is;
     timer_wheel_->advance(now_is);
     collect();
     run_batch(256);

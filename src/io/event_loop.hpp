@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "io/pipe_pool.hpp"
 #include "io/reactor.hpp"
 #include "sync/timer_queue.hpp"
 #include "task/scope.hpp"
@@ -60,6 +61,11 @@ public:
     // Makes run_until's current turn come back soon, from any thread.
     void poke() noexcept { wake(); }
 
+    // Cancels the task given to run and everything below it; run then returns when they have ended.
+    void request_stop() noexcept {
+        if (main_scope_) main_scope_->request_stop();
+    }
+
     // Starts a task that the loop itself owns; an exception out of it goes to the handler of on_failure.
     template <class T>
     void spawn(task<T> work, const char* task_name = "task") {
@@ -71,6 +77,9 @@ public:
     const std::string& reactor_reason() const noexcept { return reactor_reason_; }
     time_point now() const noexcept override { return reactor_->now(); }
     std::uint64_t turns() const noexcept { return turns_; }
+    // When the current turn began: good enough for ages, and free.
+    time_point turn_time() const noexcept { return turn_time_; }
+    pipe_pool& pipes() noexcept { return pipes_; }
 
     // The halves of a turn: timers and a batch of what is ready; then events, sleeping only if nothing is ready.
     void run_ready() noexcept;
@@ -89,6 +98,9 @@ private:
     std::unique_ptr<io::reactor> reactor_;
     std::unique_ptr<timer_queue> timer_wheel_;
     std::unique_ptr<counting_scope> root_;
+    counting_scope* main_scope_ = nullptr;
+    time_point turn_time_{};
+    pipe_pool pipes_;
     std::uint64_t turns_ = 0;
 };
 
@@ -105,6 +117,11 @@ T event_loop::run(task<T> main) {
     begin_run();
     counting_scope scope(*this);
     counting_scope waiter(*this);
+    main_scope_ = &scope;
+    struct forget_scope {
+        counting_scope*& place;
+        ~forget_scope() { place = nullptr; }
+    } forget{main_scope_};
     std::exception_ptr failure;
     bool ended = false;
     if constexpr (std::is_void_v<T>) {

@@ -152,6 +152,9 @@ private:
 
 enum class reactor_kind : std::uint8_t { automatic, epoll, uring, sim };
 
+// The real system's calls, for what is done before there is a loop.
+socket_calls& system_calls() noexcept;
+
 result<reactor_kind> reactor_kind_from(std::string_view name) noexcept;
 const char* name_of(reactor_kind kind) noexcept;
 

@@ -53,6 +53,7 @@ void counting_scope::destroy_all() noexcept {
         pool_delete(child);
         --count_;
     }
+    if (joiner_) joiner_->wake();
 }
 
 // The record of the child taken last is dropped on the next call, when its frame is gone.

@@ -152,7 +152,9 @@ private:
     static promise_base* take_child(awaiter_base& self) noexcept;
     static promise_base* child_at(const awaiter_base& self, std::size_t index) noexcept;
     static constexpr awaiter_ops ops{"scope join", &take_child, nullptr, &child_at, nullptr};
-    void wake() noexcept { scope_.queue_.post(*this); }
+    void wake() noexcept {
+        if (!queued()) scope_.queue_.post(*this);
+    }
 
     counting_scope& scope_;
 };

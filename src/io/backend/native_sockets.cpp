@@ -285,6 +285,8 @@ public:
 
 }  // namespace
 
+socket_calls& system_calls() noexcept { return native_sockets(); }
+
 socket_calls& native_sockets() noexcept {
     static native_calls calls;
     return calls;
