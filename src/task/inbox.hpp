@@ -63,7 +63,8 @@ public:
         do {
             node.next_ = seen == idle ? nullptr : reinterpret_cast<worknode*>(seen);
             // release: the taker must see the node's fields and what the producer wrote before
-        } while (!word_.compare_exchange_weak(seen, reinterpret_cast<std::uintptr_t>(&node), Atomics::release,
+            // acquire: who wakes a taker queues its node again, which the taker touched before it slept
+        } while (!word_.compare_exchange_weak(seen, reinterpret_cast<std::uintptr_t>(&node), Atomics::acq_rel,
                                               Atomics::relaxed));
         return seen == idle;
     }

@@ -18,9 +18,9 @@ class worknode {
 public:
     using function = void (*)(worknode&) noexcept;
 
-    explicit worknode(function run) noexcept : run_(run) {
-        if (!run) [[unlikely]]
-            raise_fault(fault_kind::no_callable, "run != nullptr", "a queue node is built with its callable");
+    explicit worknode(function call) noexcept : run_(call) {
+        if (!call) [[unlikely]]
+            raise_fault(fault_kind::no_callable, "call != nullptr", "a queue node is built with its callable");
     }
     explicit worknode(std::nullptr_t) = delete;
     worknode(const worknode&) = delete;

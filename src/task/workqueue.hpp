@@ -92,7 +92,6 @@ protected:
     void set_timers(timer_queue* timers) noexcept { timers_ = timers; }
 
 private:
-    friend class worknode;
     [[noreturn]] void double_post() const noexcept;
     void unlink(worknode& node) noexcept {
         node.prev_->next_ = node.next_;
