@@ -1,0 +1,42 @@
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "io/signal.hpp"
+#include "proxy/options.hpp"
+#include "proxy/server.hpp"
+
+namespace {
+
+int run(int count, char** words) {
+    using namespace co_wq;
+    proxy::options chosen;
+    switch (proxy::parse_options(count, words, chosen)) {
+        case proxy::parse_outcome::done: return 0;
+        case proxy::parse_outcome::wrong: return 2;
+        case proxy::parse_outcome::run: break;
+    }
+    const result<void> logging = log::configure(chosen.log);
+    if (!logging) {
+        std::fprintf(stderr, "co_http_proxy: --log-file %s: %s\n", chosen.log.file.c_str(),
+                     logging.error().message().c_str());
+        return 1;
+    }
+    io::ignore_sigpipe();
+    io::block_signals({SIGINT, SIGTERM});
+    proxy::server_group group(chosen);
+    const int code = group.run();
+    log::flush();
+    return code;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    try {
+        return run(count, words);
+    } catch (const std::exception& failure) {
+        std::fprintf(stderr, "co_http_proxy: %s\n", failure.what());
+        return 1;
+    }
+}

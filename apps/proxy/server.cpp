@@ -1,0 +1,225 @@
+#include "proxy/server.hpp"
+
+#include <csignal>
+
+#include "base/os/limits.hpp"
+#include "io/signal.hpp"
+#include "net/pump.hpp"
+#include "proxy/session.hpp"
+#include "sync/sleep.hpp"
+#include "sync/with_scope.hpp"
+
+namespace co_wq::proxy {
+
+using namespace std::chrono_literals;
+
+proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_listener listener)
+    : group_(group),
+      loop_(loop),
+      listener_(std::move(listener)),
+      resolver_(loop),
+      pool_(loop, limit()),
+      drain_timer_(*this),
+      sessions_(loop, [](std::exception_ptr failure, const char* name) {
+          try {
+              std::rethrow_exception(failure);
+          } catch (const std::exception& what) {
+              log::error("{} ended with an exception: {}", name, what.what());
+          }
+      }) {}
+
+proxy_server::~proxy_server() = default;
+
+task<void> proxy_server::run() {
+    sessions_.spawn(with_accepting_scope(), "accept");
+    co_await sessions_.join();
+    drain_timer_.cancel();
+    pool_.clear();
+}
+
+task<void> proxy_server::with_accepting_scope() {
+    co_await with_scope(accepting_, accept_loop());
+    listener_.close();
+}
+
+task<void> proxy_server::accept_loop() {
+    bool told = false;
+    while (!draining_) {
+        if (group_.connections().load(std::memory_order_relaxed) >= group_.connections_max()) {
+            if (!std::exchange(told, true))
+                log::warn("{} connections, the limit: further ones wait until one ends", group_.connections_max());
+            co_await sleep_for(20ms);
+            continue;
+        }
+        result<net::tcp_stream> client = co_await listener_.accept();
+        if (client) {
+            told = false;
+            sessions_.spawn(serve(std::move(*client)), "session");
+            continue;
+        }
+        if (client.error() == errc::stopped || client.error() == errc::closed) co_return;
+        if (!std::exchange(told, true))
+            log::warn("accept: {}: new connections wait until there is room", client.error().message());
+        co_await sleep_for(50ms);
+    }
+}
+
+namespace {
+
+// One connection in the books of all loops.
+class counted {
+public:
+    explicit counted(std::atomic<std::uint32_t>& count) noexcept : count_(count) {
+        count_.fetch_add(1, std::memory_order_relaxed);
+    }
+    counted(const counted&) = delete;
+    counted& operator=(const counted&) = delete;
+    ~counted() { count_.fetch_sub(1, std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint32_t>& count_;
+};
+
+struct pool_deleter {
+    void operator()(session* one) const noexcept { pool_delete(one); }
+};
+
+// Bytes that were read together with a head go first, then the pump takes over.
+task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan tunnel) {
+    for (auto [bytes_first, to] : {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
+        if (bytes_first->empty()) continue;
+        const result<void> sent = co_await to->send_all(bytes_first->data());
+        bytes_first->reset();
+        if (!sent) {
+            client.reset();
+            co_return;
+        }
+    }
+    ++server.count().tunnels;
+    const net::pump_result done =
+        co_await net::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout});
+    log::debug("tunnel {}: {} bytes up ({}), {} down ({})", tunnel.name, done.forth.bytes, net::name_of(done.forth.end),
+               done.back.bytes, net::name_of(done.back.end));
+}
+
+}  // namespace
+
+task<void> proxy_server::serve(net::tcp_stream client) {
+    const counted here(group_.connections());
+    ++counters_.connections;
+    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client));
+    std::optional<tunnel_plan> tunnel = co_await http_part->run();
+    http_part.reset();
+    if (tunnel) co_await run_tunnel(*this, client, std::move(*tunnel));
+}
+
+void proxy_server::enter_idle(session& one) noexcept {
+    idle_.push_back(one);
+    if (draining_) one.cancel_idle();
+}
+
+void proxy_server::drain() {
+    if (draining_) return end();
+    draining_ = true;
+    accepting_.cancel();
+    pool_.clear();
+    for (session* one = idle_.first(); one; one = idle_.after(*one)) one->cancel_idle();
+    loop_.timers()->arm(drain_timer_, loop_.now() + limit().drain_timeout);
+}
+
+void proxy_server::end() {
+    draining_ = true;
+    if (!sessions_.empty()) log::debug("{}: {} tasks ended where they stood", loop_.name(), sessions_.size());
+    sessions_.destroy_all();
+    listener_.close();
+}
+
+server_group::server_group(const options& chosen)
+    : options_(chosen), runtime_({.threads = chosen.threads, .reactor = chosen.reactor}) {
+    pseudonym_ = fmt::format("co_http_proxy-{:08x}", os::process_salt() & 0xffffffff);
+    const std::uint64_t descriptors = os::raise_descriptor_limit();
+    // two for each connection, and some for the log, the resolver and pipes
+    const std::uint64_t pairs = (descriptors - std::min<std::uint64_t>(descriptors / 4, 512)) / 2;
+    connections_max_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(pairs, 1'000'000));
+    if (options_.limit.connections_max > 0) connections_max_ = std::min(connections_max_, options_.limit.connections_max);
+}
+
+int server_group::run() {
+    const result<void> opened = open_listeners();
+    if (!opened) {
+        log::error("cannot listen on {}: {}", where_.text(), opened.error().message());
+        return 1;
+    }
+    runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
+    log::info("stopped");
+    return 0;
+}
+
+// All sockets are bound before the first loop runs. Several share the port; that nobody else has it is asked first.
+result<void> server_group::open_listeners() {
+    io::socket_calls& calls = io::system_calls();
+    where_ = *io::socket_address::parse(options_.host, options_.port);
+    const bool share = options_.threads > 1;
+    result<io::native_handle> first = calls.open_listener(where_, backlog, false);
+    if (!first) return std::unexpected(first.error());
+    const result<io::socket_address> bound = calls.local_address(*first);
+    if (bound) where_ = *bound;
+    if (!share) {
+        listeners_.push_back(*first);
+        return {};
+    }
+    calls.close(*first);
+    for (unsigned index = 0; index < options_.threads; ++index) {
+        const result<io::native_handle> one = calls.open_listener(where_, backlog, true);
+        if (!one) return std::unexpected(one.error());
+        listeners_.push_back(*one);
+    }
+    return {};
+}
+
+task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
+    proxy_server server(*this, loop, net::tcp_listener::adopt(loop, listeners_[index]));
+    {
+        const std::scoped_lock guard(lock_);
+        servers_.emplace_back(&loop, &server);
+    }
+    counting_scope signals(loop);
+    if (index == 0) {
+        log::info("listening on {} ({} {}, {}, at most {} connections)", where_.text(), options_.threads,
+                  options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
+        signals.spawn(watch_signals(loop), "signals");
+    }
+    co_await server.run();
+    const std::scoped_lock guard(lock_);
+    std::erase_if(servers_, [&](const auto& one) { return one.second == &server; });
+}
+
+// The first signal drains, the second ends.
+task<void> server_group::watch_signals(io::event_loop& loop) {
+    io::signal_set signals(loop, {SIGINT, SIGTERM});
+    for (int received = 0;; ++received) {
+        const result<int> number = co_await signals.next();
+        if (!number) co_return;
+        if (received == 0) {
+            log::info("draining: at most {} ms for what is under way",
+                      std::chrono::duration_cast<std::chrono::milliseconds>(options_.limit.drain_timeout).count());
+        } else {
+            log::info("ending now");
+        }
+        each_server(received == 0 ? &proxy_server::drain : &proxy_server::end);
+    }
+}
+
+void server_group::each_server(void (proxy_server::*act)()) {
+    runtime_.each([this, act](io::event_loop& loop) {
+        proxy_server* here = nullptr;
+        {
+            const std::scoped_lock guard(lock_);
+            for (auto& [where, server] : servers_)
+                if (where == &loop) here = server;
+        }
+        if (here) (here->*act)();
+    });
+}
+
+}  // namespace co_wq::proxy

@@ -1,0 +1,108 @@
+// proxy_server: one loop's share of the proxy: its listener, its sessions, its upstream pool.
+// server_group: all loops' shares, and what they have in common.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "io/runtime.hpp"
+#include "net/dns/resolver.hpp"
+#include "net/tcp.hpp"
+#include "proxy/options.hpp"
+#include "proxy/upstream_pool.hpp"
+#include "task/scope.hpp"
+
+namespace co_wq::proxy {
+
+class session;
+class proxy_server;
+
+struct counters {
+    std::uint64_t connections = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t tunnels = 0;
+    std::uint64_t refused = 0;
+};
+
+class server_group {
+public:
+    explicit server_group(const options& chosen);
+
+    // Runs the whole proxy; the process's exit code.
+    int run();
+
+    const options& chosen() const noexcept { return options_; }
+    // Our name in Via: unique to this process, so that a request that comes back to us is recognised.
+    const std::string& pseudonym() const noexcept { return pseudonym_; }
+    std::uint32_t connections_max() const noexcept { return connections_max_; }
+    std::atomic<std::uint32_t>& connections() noexcept { return connections_; }
+
+private:
+    task<void> run_loop(io::event_loop& loop, unsigned index);
+    task<void> watch_signals(io::event_loop& loop);
+    result<void> open_listeners();
+    void each_server(void (proxy_server::*act)());
+
+    static constexpr int backlog = 4096;
+
+    options options_;
+    std::string pseudonym_;
+    std::uint32_t connections_max_ = 0;
+    io::runtime runtime_;
+    io::socket_address where_;
+    std::atomic<std::uint32_t> connections_{0};
+    std::vector<io::native_handle> listeners_;  // one per loop, each taken over by its server
+    std::mutex lock_;
+    std::vector<std::pair<io::event_loop*, proxy_server*>> servers_;
+};
+
+class proxy_server {
+public:
+    proxy_server(server_group& group, io::event_loop& loop, net::tcp_listener listener);
+    ~proxy_server();
+
+    // Accepts until drained; ends when the last session has.
+    task<void> run();
+    // No new connections; idle ones end; requests and tunnels under way may finish within the drain timeout.
+    void drain();
+    // Everything ends now.
+    void end();
+
+    server_group& group() noexcept { return group_; }
+    const limits& limit() const noexcept { return group_.chosen().limit; }
+    io::event_loop& loop() noexcept { return loop_; }
+    upstream_pool& pool() noexcept { return pool_; }
+    net::dns::resolver& resolver() noexcept { return resolver_; }
+    bool draining() const noexcept { return draining_; }
+    counters& count() noexcept { return counters_; }
+
+    // Sessions that wait for a request and can be ended without harm.
+    void enter_idle(session& one) noexcept;
+
+private:
+    struct drain_timer : timer {
+        explicit drain_timer(proxy_server& owner) noexcept
+            : timer([](timer& self) noexcept { static_cast<drain_timer&>(self).server.end(); }), server(owner) {}
+        proxy_server& server;
+    };
+
+    task<void> with_accepting_scope();
+    task<void> accept_loop();
+    task<void> serve(net::tcp_stream client);
+
+    server_group& group_;
+    io::event_loop& loop_;
+    net::tcp_listener listener_;
+    net::dns::resolver resolver_;
+    upstream_pool pool_;
+    counters counters_;
+    bool draining_ = false;
+    drain_timer drain_timer_;
+    cancel_scope accepting_;
+    intrusive_list<session> idle_;
+    counting_scope sessions_;
+};
+
+}  // namespace co_wq::proxy

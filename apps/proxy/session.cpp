@@ -1,0 +1,293 @@
+#include "proxy/session.hpp"
+
+#include "http/forward.hpp"
+#include "net/dns/connect_host.hpp"
+#include "proxy/exchange.hpp"
+#include "sync/deadline.hpp"
+#include "sync/with_scope.hpp"
+
+namespace co_wq::proxy {
+namespace {
+
+constexpr std::size_t head_block_bytes = 16 * 1024;
+
+std::string name_of(const http::authority& where) {
+    http::byte_buffer text;
+    http::append_authority(text, where);
+    return std::string(text.text());
+}
+
+}  // namespace
+
+// A request that may be sent twice without harm (RFC 9110 section 9.2.2).
+bool idempotent(http::method which) noexcept {
+    using http::method;
+    return which == method::get || which == method::head || which == method::put || which == method::delete_ ||
+           which == method::options;
+}
+
+task<std::optional<tunnel_plan>> session::run() {
+    for (;;) {
+        const bool there = co_await read_head();
+        if (!there) co_return std::nullopt;
+        ++server_.count().requests;
+        const verdict next = co_await answer_watched();
+        first_request_ = false;
+        switch (next) {
+            case verdict::become_tunnel: co_return std::move(tunnel_);
+            case verdict::reset: client_.reset(); co_return std::nullopt;
+            case verdict::close: co_return std::nullopt;
+            default: break;
+        }
+    }
+}
+
+task<bool> session::fill_input() {
+    input_.reset();
+    result<io::lease> got = co_await client_.recv_lease(head_block_bytes);
+    if (!got || got->empty()) co_return false;
+    input_ = std::move(*got);
+    co_return true;
+}
+
+// Between requests nothing is held, and the server may end us.
+task<bool> session::wait_for_request() {
+    if (request_.idle()) request_.release_memory();
+    out_.reset();
+    input_.reset();
+    server_.enter_idle(*this);
+    const duration wait = first_request_ ? server_.limit().header_timeout : server_.limit().keep_alive_timeout;
+    const bool got = co_await with_scope(idle_scope_, wait_within(wait));
+    list_hook<session>::unlink();
+    co_return got;
+}
+
+task<bool> session::wait_within(duration wait) {
+    const bool got = co_await with_timeout(wait, fill_input());
+    co_return got;
+}
+
+task<bool> session::read_head() {
+    if (input_.empty()) {
+        const time_point before = server_.loop().now();
+        const bool got = co_await wait_for_request();
+        if (!got) {
+            const bool waited = server_.loop().now() - before >= server_.limit().header_timeout;
+            if (first_request_ && waited && !server_.draining()) co_await refuse(408, "no request came in time");
+            co_return false;
+        }
+    }
+    const time_point deadline = server_.loop().now() + server_.limit().header_timeout;
+    for (;;) {
+        const http::h1::step step = request_.parse(input_.data());
+        input_.consume(step.consumed);
+        if (step.what == http::h1::event::head_complete) co_return true;
+        if (step.what == http::h1::event::error) {
+            co_await refuse(request_.error().status, request_.error().reason);
+            co_return false;
+        }
+        const bool more = co_await with_deadline(deadline, fill_input());
+        if (more) continue;
+        if (server_.loop().now() >= deadline) co_await refuse(408, "the request's head did not come in time");
+        co_return false;
+    }
+}
+
+// Takes the end of a request that has no body; what is left in input() is the next one's or a tunnel's.
+bool session::finish_request() {
+    const http::h1::step step = request_.parse(input_.data());
+    input_.consume(step.consumed);
+    return step.what == http::h1::event::body_end;
+}
+
+void session::log_answer(std::uint16_t status, std::string_view why) const {
+    if (!log::enabled(log::level::debug)) return;
+    const http::h1::request_head& head = request_.head();
+    log::debug("{} {} -> {} {}", head.method_text(), head.target_text(), status, why);
+}
+
+task<verdict> session::refuse(std::uint16_t status, std::string_view detail, bool may_keep) {
+    const bool keep_alive = may_keep && request_over_ && request_.head().keep_alive && !server_.draining();
+    ++server_.count().refused;
+    log_answer(status, detail);
+    out_.clear();
+    http::write_error_page(out_, {.status = status,
+                                  .detail = detail,
+                                  .keep_alive = keep_alive,
+                                  .without_body = request_.head().method == http::method::head,
+                                  .retry_after_s = status == 503 ? 1u : 0u,
+                                  .allow = status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT" : ""});
+    const result<void> sent = co_await with_timeout(server_.limit().header_timeout, send_out());
+    if (!sent) co_return verdict::reset;
+    if (keep_alive) co_return verdict::next_request;
+    co_await linger();
+    co_return verdict::close;
+}
+
+task<result<void>> session::send_out() {
+    const result<void> sent = co_await client_.send_all(out_.data());
+    co_return sent;
+}
+
+// Closing with unread input would reset the connection and could destroy our answer on its way: the client gets the
+// end of our side first, and a moment to stop sending.
+task<void> session::linger() {
+    if (watch_) watch_->destroy_all();  // from here on we read ourselves
+    if (!client_.shutdown_send()) co_return;
+    co_await with_timeout(std::chrono::seconds(1), discard_input());
+}
+
+task<void> session::discard_input() {
+    std::size_t discarded = 0;
+    for (;;) {
+        const bool more = co_await fill_input();
+        if (!more) co_return;
+        discarded += input_.size();
+        if (discarded > 256 * 1024) co_return;
+    }
+}
+
+// A client that is gone ends its request: what waits for a name, a connection or an answer on its behalf is let go.
+// While a body is read, reading it tells the same.
+task<verdict> session::answer_watched() {
+    using http::h1::body_kind;
+    const http::h1::framing& framing = request_.head().framing;
+    request_over_ = (framing.kind == body_kind::none || (framing.kind == body_kind::length && framing.length == 0)) && finish_request();
+    if (!request_over_) {
+        const verdict next = co_await answer();
+        co_return next;
+    }
+    cancel_scope request_scope;
+    counting_scope watching(server_.loop());
+    watching.spawn(watch_client(request_scope), "client watch");
+    watch_ = &watching;
+    const verdict next = co_await with_scope(request_scope, answer());
+    watch_ = nullptr;
+    co_return next;
+}
+
+task<void> session::watch_client(cancel_scope& request_scope) {
+    const result<void> gone = co_await client_.socket().ready(io::direction::hang_up);
+    if (gone) request_scope.cancel();
+}
+
+task<verdict> session::answer() {
+    const http::h1::request_head& head = request_.head();
+    if (head.method == http::method::connect) {
+        const verdict opened = co_await open_tunnel();
+        co_return opened;
+    }
+    std::string_view wrong;
+    std::uint16_t status = 400;
+    const http::forward_budget budget = http::budget_of(head.method, head.headers);
+    const std::uint64_t body_max = server_.limit().body_bytes_max;
+    if (head.target.form != http::target_form::absolute) {
+        wrong = "this is a forward proxy: the request target must be an absolute http:// address";
+    } else if (http::came_through(head.headers, server_.group().pseudonym())) {
+        status = 508;
+        wrong = "the request came through this proxy before";
+    } else if (budget.what == http::forward_budget::verdict::invalid) {
+        wrong = "Max-Forwards is not a number";
+    } else if (head.expect_unknown) {
+        status = 417;
+        wrong = "the expectation is not known";
+    } else if (head.method == http::method::trace && budget.what == http::forward_budget::verdict::answer) {
+        status = 405;
+        wrong = "TRACE is not answered here";
+    } else if (body_max > 0 && head.framing.kind == http::h1::body_kind::length && head.framing.length > body_max) {
+        status = 413;
+        wrong = "the request's body is larger than this proxy allows";
+    }
+    if (!wrong.empty()) {
+        const verdict refused = co_await refuse(status, wrong);
+        co_return refused;
+    }
+    if (budget.what == http::forward_budget::verdict::answer) {
+        const verdict answered = co_await answer_options();
+        co_return answered;
+    }
+    const verdict forwarded = co_await forward();
+    co_return forwarded;
+}
+
+// OPTIONS with Max-Forwards: 0 asks us, not the origin.
+task<verdict> session::answer_options() {
+    const bool keep = request_.head().keep_alive && request_over_ && !server_.draining();
+    out_.clear();
+    out_.append("HTTP/1.1 200 OK\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT\r\nContent-Length: 0\r\n");
+    out_.append(keep ? "\r\n" : "Connection: close\r\n\r\n");
+    const result<void> sent = co_await client_.send_all(out_.data());
+    co_return sent && keep ? verdict::next_request : verdict::close;
+}
+
+task<result<net::tcp_stream>> session::dial(const http::authority& where) {
+    result<net::dns::connected> made =
+        co_await net::dns::connect_host(server_.loop(), server_.resolver(), where.host, where.port);
+    if (!made) co_return std::unexpected(made.error());
+    (void)made->socket.set_no_delay(true);
+    co_return net::tcp_stream(std::move(made->socket));
+}
+
+task<verdict> session::refuse_connect(error why, const http::authority& where) {
+    std::uint16_t status = 502;
+    if (why == errc::timed_out) status = 504;
+    if (why == errc::too_many_files || why == errc::no_buffers || why == errc::out_of_memory) status = 503;
+    if (why == errc::permission_denied) status = 403;
+    if (why == errc::stopped) co_return verdict::reset;
+    const std::string detail = name_of(where) + ": " + why.message();
+    const verdict refused = co_await refuse(status, detail, true);
+    co_return refused;
+}
+
+task<verdict> session::open_tunnel() {
+    const http::authority where = request_.head().target.where;
+    if (!request_over_) {
+        const verdict refused = co_await refuse(400, "a CONNECT has no body");
+        co_return refused;
+    }
+    result<net::tcp_stream> origin = co_await with_timeout(server_.limit().connect_timeout, dial(where));
+    if (!origin) {
+        const verdict refused = co_await refuse_connect(origin.error(), where);
+        co_return refused;
+    }
+    log_answer(200);
+    const result<void> sent = co_await client_.send_all(as_bytes(http::tunnel_established));
+    if (!sent) co_return verdict::reset;
+    tunnel_ = {std::move(*origin), std::move(input_), {}, {}};
+    if (log::enabled(log::level::debug)) tunnel_.name = name_of(where);
+    co_return verdict::become_tunnel;
+}
+
+task<verdict> session::forward() {
+    const http::authority& where = request_.head().authority();
+    const std::string origin_name = name_of(where);
+    // A pooled connection may end at the moment of use. Then a request that may be repeated is; another one goes only
+    // where this client's last one went, as it would without us.
+    bool may_reuse = idempotent(request_.head().method) || origin_name == last_origin_;
+    last_origin_ = origin_name;
+    for (;;) {
+        net::tcp_stream origin = may_reuse ? server_.pool().take(origin_name) : net::tcp_stream{};
+        const bool reused = origin.is_open();
+        if (!reused) {
+            result<net::tcp_stream> fresh = co_await with_timeout(server_.limit().connect_timeout, dial(where));
+            if (!fresh) {
+                const verdict refused = co_await refuse_connect(fresh.error(), where);
+                co_return refused;
+            }
+            origin = std::move(*fresh);
+        }
+        exchange one(*this, std::move(origin), reused);
+        const verdict next = co_await one.run();
+        if (next == verdict::retry) {
+            may_reuse = false;
+            continue;
+        }
+        if (one.origin_reusable()) server_.pool().give_back(origin_name, one.take_origin());
+        if (next == verdict::become_tunnel) {
+            tunnel_ = {one.take_origin(), std::move(input_), one.take_origin_input(), origin_name};
+        }
+        co_return next;
+    }
+}
+
+}  // namespace co_wq::proxy

@@ -1,0 +1,93 @@
+// session: one client connection, request by request, until it ends or becomes a tunnel.
+//
+// A byte's way: client -> recv_lease -> request_parser -> write_forward_request -> origin, and back through
+// response_parser and write_forward_response. Memory is held only while a request is under way.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/intrusive_list.hpp"
+#include "http/byte_buffer.hpp"
+#include "http/error_page.hpp"
+#include "http/h1/request_parser.hpp"
+#include "net/tcp.hpp"
+#include "proxy/server.hpp"
+
+namespace co_wq::proxy {
+
+// What happens after a request.
+enum class verdict : std::uint8_t {
+    next_request,
+    close,          // everything is said
+    reset,          // the answer broke off, and the client must see that
+    become_tunnel,
+    retry,          // a pooled connection was dead before it said anything: the request goes out again
+};
+
+// What is left to do when the HTTP part is over.
+struct tunnel_plan {
+    net::tcp_stream origin;
+    io::lease to_origin;  // bytes that came right behind the CONNECT
+    io::lease to_client;  // bytes that came right behind a 101
+    std::string name;
+};
+
+// Whether a request may be sent twice without harm.
+bool idempotent(http::method which) noexcept;
+
+class session : public list_hook<session> {
+public:
+    session(proxy_server& server, net::tcp_stream& client) noexcept : server_(server), client_(client) {}
+
+    // A tunnel to run, or nothing: the connection is over.
+    task<std::optional<tunnel_plan>> run();
+
+    // Ends a session that waits for a request of which nothing has come.
+    void cancel_idle() noexcept { idle_scope_.cancel(); }
+
+    // ---- for the exchange
+    proxy_server& server() noexcept { return server_; }
+    net::tcp_stream& client() noexcept { return client_; }
+    http::h1::request_parser& request() noexcept { return request_; }
+    http::byte_buffer& out() noexcept { return out_; }
+    io::lease& input() noexcept { return input_; }
+    // Reads more from the client into an empty input(); false: end of stream or error.
+    task<bool> fill_input();
+    // Sends an error page. The connection goes on only when asked to and the request was read to its end.
+    task<verdict> refuse(std::uint16_t status, std::string_view detail, bool may_keep = false);
+    // The request has no body, and its end was read.
+    bool request_over() const noexcept { return request_over_; }
+    void log_answer(std::uint16_t status, std::string_view why = {}) const;
+
+private:
+    task<bool> read_head();
+    task<bool> wait_for_request();
+    task<bool> wait_within(duration wait);
+    task<result<void>> send_out();
+    task<void> linger();
+    task<void> discard_input();
+    task<verdict> answer();
+    task<verdict> answer_watched();
+    task<void> watch_client(cancel_scope& request_scope);
+    task<verdict> answer_options();
+    task<verdict> open_tunnel();
+    task<verdict> forward();
+    task<result<net::tcp_stream>> dial(const http::authority& where);
+    task<verdict> refuse_connect(error why, const http::authority& where);
+    bool finish_request();
+
+    proxy_server& server_;
+    net::tcp_stream& client_;
+    io::lease input_;  // from the client, not yet consumed
+    http::byte_buffer out_;
+    http::h1::request_parser request_;
+    cancel_scope idle_scope_;
+    counting_scope* watch_ = nullptr;  // looks whether the client is still there, while nobody reads from it
+    std::string last_origin_;
+    tunnel_plan tunnel_;
+    bool first_request_ = true;
+    bool request_over_ = false;  // a request without a body: nothing more of it is to come
+};
+
+}  // namespace co_wq::proxy
