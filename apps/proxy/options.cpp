@@ -1,6 +1,7 @@
 #include "proxy/options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 #include "io/runtime.hpp"
@@ -92,6 +93,9 @@ parse_outcome parse_options(int count, char** words, options& out) {
     out.log.append = append;
     out.log.console = out.log.file.empty();
     if (out.threads == 0) out.threads = io::usable_cores();
+    // no connection is kept without a byte for longer than the idle limit
+    for (duration* each : {&out.limit.keep_alive_timeout, &out.limit.response_timeout, &out.limit.pool_idle_timeout})
+        *each = std::min(*each, out.limit.idle_timeout);
     return parse_outcome::run;
 }
 

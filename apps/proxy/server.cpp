@@ -42,18 +42,25 @@ task<void> proxy_server::with_accepting_scope() {
     listener_.close();
 }
 
+// Over the limit a connection waits unread, and the ones behind it in the backlog.
+task<void> proxy_server::wait_for_room() {
+    if (group_.reserve()) co_return;
+    log::warn("{} connections, {}: further ones wait until one ends", group_.connections_max(),
+              limit().connections_max == group_.connections_max() ? "the limit" : "as many as the descriptor limit allows");
+    while (!group_.reserve()) {
+        const result<void> slept = co_await sleep_for(20ms);
+        if (!slept) co_return;
+    }
+}
+
 task<void> proxy_server::accept_loop() {
     bool told = false;
     while (!draining_) {
-        if (group_.connections().load(std::memory_order_relaxed) >= group_.connections_max()) {
-            if (!std::exchange(told, true))
-                log::warn("{} connections, the limit: further ones wait until one ends", group_.connections_max());
-            co_await sleep_for(20ms);
-            continue;
-        }
         result<net::tcp_stream> client = co_await listener_.accept();
         if (client) {
             told = false;
+            co_await wait_for_room();
+            if (draining_) co_return;
             sessions_.spawn(serve(std::move(*client)), "session");
             continue;
         }
@@ -66,18 +73,16 @@ task<void> proxy_server::accept_loop() {
 
 namespace {
 
-// One connection in the books of all loops.
+// One connection in the books of all loops, reserved before.
 class counted {
 public:
-    explicit counted(std::atomic<std::uint32_t>& count) noexcept : count_(count) {
-        count_.fetch_add(1, std::memory_order_relaxed);
-    }
+    explicit counted(server_group& group) noexcept : group_(group) {}
     counted(const counted&) = delete;
     counted& operator=(const counted&) = delete;
-    ~counted() { count_.fetch_sub(1, std::memory_order_relaxed); }
+    ~counted() { group_.unreserve(); }
 
 private:
-    std::atomic<std::uint32_t>& count_;
+    server_group& group_;
 };
 
 struct pool_deleter {
@@ -105,7 +110,7 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
 }  // namespace
 
 task<void> proxy_server::serve(net::tcp_stream client) {
-    const counted here(group_.connections());
+    const counted here(group_);
     ++counters_.connections;
     std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();

@@ -37,7 +37,13 @@ public:
     // Our name in Via: unique to this process, so that a request that comes back to us is recognised.
     const std::string& pseudonym() const noexcept { return pseudonym_; }
     std::uint32_t connections_max() const noexcept { return connections_max_; }
-    std::atomic<std::uint32_t>& connections() noexcept { return connections_; }
+    // One more connection; false: there are as many as allowed.
+    bool reserve() noexcept {
+        if (connections_.fetch_add(1, std::memory_order_relaxed) < connections_max_) return true;
+        unreserve();
+        return false;
+    }
+    void unreserve() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
 
 private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
@@ -90,6 +96,7 @@ private:
 
     task<void> with_accepting_scope();
     task<void> accept_loop();
+    task<void> wait_for_room();
     task<void> serve(net::tcp_stream client);
 
     server_group& group_;

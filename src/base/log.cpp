@@ -5,6 +5,8 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -52,8 +54,12 @@ result<void> configure(const options& wanted) {
     std::vector<spdlog::sink_ptr> sinks;
     if (wanted.console || wanted.file.empty()) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
     if (!wanted.file.empty()) {
+        // opened here first: spdlog would make missing folders, and hides why an open failed
+        std::FILE* file = std::fopen(wanted.file.c_str(), wanted.append ? "a" : "w");
+        if (!file) return fail(from_errno(errno));
+        std::fclose(file);
         try {
-            sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(wanted.file, !wanted.append));
+            sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(wanted.file, false));
         } catch (const spdlog::spdlog_ex&) {
             return fail(from_errno(errno));
         }
