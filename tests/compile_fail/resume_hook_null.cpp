@@ -1,0 +1,7 @@
+#include "task/completion.hpp"
+
+#ifdef CO_WQ_WRONG
+co_wq::resume_hook hook(nullptr);
+#else
+co_wq::resume_hook hook(std::noop_coroutine());
+#endif
