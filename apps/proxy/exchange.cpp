@@ -76,10 +76,8 @@ task<void> exchange::upload() {
             const bool sent = co_await send_piece({});
             if (!sent) co_return;
             const bool more = co_await session_.fill_input();
-            if (!more) {
-                const bool late = guard_.scope().cancelled();
-                co_return upload_refused(late ? 408 : 400, late ? "the request's body stalled" : "the request's body broke off");
-            }
+            if (!more && guard_.scope().cancelled()) co_return upload_refused(408, "the request's body stalled");
+            if (!more) co_return upload_refused(400, "the request's body broke off");
             guard_.touch();
             continue;
         }
@@ -93,7 +91,8 @@ task<void> exchange::upload() {
         }
         if (step.what == event::body_end) break;
     }
-    if (request.head().framing.kind == body_kind::chunked) http::h1::append_last_chunk(request_out_, request.trailers());
+    if (request.head().framing.kind == body_kind::chunked)
+        http::h1::append_last_chunk(request_out_, request.trailers());
     const bool sent = co_await send_piece({});
     request_over_ = sent;
 }
@@ -126,10 +125,11 @@ task<http::h1::step> exchange::next_step() {
         if (step.what != event::need_more) co_return step;
         const bool flushed = co_await flush();
         if (!flushed) co_return http::h1::step{};
-        const bool bulk = response_.head().framing.kind != body_kind::none && answer_begun_ && origin_input_.block().size() > 0 &&
-                          origin_input_.block().size() == last_read_;
+        const bool bulk = response_.head().framing.kind != body_kind::none && answer_begun_ &&
+                          origin_input_.block().size() > 0 && origin_input_.block().size() == last_read_;
         origin_input_.reset();
-        result<io::lease> got = co_await origin_.recv_lease(bulk ? bulk_block_bytes : block_bytes);
+        const std::size_t wanted = bulk ? bulk_block_bytes : block_bytes;
+        result<io::lease> got = co_await origin_.recv_lease(wanted);
         if (!got) {
             origin_error_ = got.error();
             co_return http::h1::step{};
@@ -152,10 +152,12 @@ task<verdict> exchange::origin_failed(std::string_view why, std::uint16_t status
     }
     if (client_failed_) co_return verdict::reset;
     if (refusal_ != 0) co_return verdict::close;  // run_guarded says it
-    if (reused_ && !origin_spoke_ && uploaded_ == 0 && idempotent(session_.request().head().method) && origin_error_ != errc::timed_out && origin_error_ != errc::stopped)
+    if (reused_ && !origin_spoke_ && uploaded_ == 0 && idempotent(session_.request().head().method) &&
+        origin_error_ != errc::timed_out && origin_error_ != errc::stopped)
         co_return verdict::retry;
     if (origin_error_ == errc::stopped) co_return verdict::reset;
-    const verdict refused = co_await session_.refuse(origin_error_ == errc::timed_out ? 504 : status, why, true);
+    if (origin_error_ == errc::timed_out) status = 504;
+    const verdict refused = co_await session_.refuse(status, why, true);
     co_return refused;
 }
 
@@ -163,8 +165,9 @@ task<verdict> exchange::download() {
     for (;;) {
         const http::h1::step step = co_await next_step();
         if (step.what == event::need_more) {
-            const verdict failed = co_await origin_failed(
-                origin_error_ == errc::timed_out ? "the origin did not answer in time" : "the origin ended the connection without an answer");
+            std::string_view why = "the origin ended the connection without an answer";
+            if (origin_error_ == errc::timed_out) why = "the origin did not answer in time";
+            const verdict failed = co_await origin_failed(why);
             co_return failed;
         }
         if (step.what == event::error) {
@@ -183,7 +186,8 @@ task<verdict> exchange::download() {
 // 100, 102, 103: the client's as they come, unless it speaks HTTP/1.0.
 task<verdict> exchange::pass_interim() {
     if (session_.request().head().version == http::h1::version::http_1_0) co_return verdict::next_request;
-    http::h1::write_forward_response(session_.out(), response_.head(), {.pseudonym = session_.server().group().pseudonym()});
+    http::h1::write_forward_response(session_.out(), response_.head(),
+                                     {.pseudonym = session_.server().group().pseudonym()});
     const bool sent = co_await flush();
     co_return sent ? verdict::next_request : verdict::reset;
 }
@@ -193,17 +197,16 @@ task<verdict> exchange::pass_answer() {
     const http::h1::response_head& answer = response_.head();
     const bool upgraded = answer.status == 101;
     client_keeps_ = head.keep_alive && request_over_ && !session_.server().draining() && !upgraded;
-    const body_kind outgoing =
-        http::h1::write_forward_response(session_.out(), answer,
-                                         {.pseudonym = session_.server().group().pseudonym(),
-                                          .client = head.version,
-                                          .keep_alive = client_keeps_ || upgraded,
-                                          .keep_upgrade = upgraded});
+    const body_kind outgoing = http::h1::write_forward_response(session_.out(), answer,
+                                                                {.pseudonym = session_.server().group().pseudonym(),
+                                                                 .client = head.version,
+                                                                 .keep_alive = client_keeps_ || upgraded,
+                                                                 .keep_upgrade = upgraded});
     answer_begun_ = true;
     session_.log_answer(answer.status);
     if (upgraded) {
         const bool sent = co_await flush();
-        co_return sent && head.upgrade && request_over_ ? verdict::become_tunnel : verdict::reset;
+        co_return sent&& head.upgrade&& request_over_ ? verdict::become_tunnel : verdict::reset;
     }
     const verdict passed = co_await pass_body(outgoing);
     co_return passed;
@@ -229,6 +232,7 @@ task<verdict> exchange::pass_body(body_kind outgoing) {
             out.append(tail);
             continue;
         }
+        session_.begin_answer();
         const result<void> sent =
             co_await session_.client().send_all(std::array<const_bytes, 3>{out.data(), step.body, as_bytes(tail)});
         out.clear();
@@ -243,6 +247,7 @@ task<verdict> exchange::pass_body(body_kind outgoing) {
 task<bool> exchange::flush() {
     http::byte_buffer& out = session_.out();
     if (out.empty()) co_return true;
+    session_.begin_answer();
     const result<void> sent = co_await session_.client().send_all(out.data());
     out.clear();
     guard_.touch();

@@ -14,7 +14,9 @@ namespace co_wq::proxy {
 class exchange {
 public:
     exchange(session& owner, net::tcp_stream origin, bool reused) noexcept
-        : session_(owner), origin_(std::move(origin)), guard_(owner.server().loop(), owner.server().limit().response_timeout),
+        : session_(owner),
+          origin_(std::move(origin)),
+          guard_(owner.server().loop(), owner.server().limit().response_timeout),
           reused_(reused) {}
 
     task<verdict> run();

@@ -49,19 +49,29 @@ parse_outcome parse_options(int count, char** words, options& out) {
     std::string reactor = "auto", level = "info";
     bool quiet = false, verbose = false, append = false, version = false;
     app.add_option("--host", out.host, "address to listen on")->type_name("ADDRESS")->capture_default_str();
-    app.add_option("--port", out.port, "port to listen on, 0 for any")->type_name("PORT")->capture_default_str();
-    app.add_option("--threads", out.threads, "event loops; 0: one per core")->check(CLI::Range(0u, 1024u))->capture_default_str();
+    app.add_option("--port", out.port, "port to listen on, 0 for any")
+        ->check(CLI::Range(0, 65535))
+        ->type_name("PORT")
+        ->capture_default_str();
+    app.add_option("--threads", out.threads, "event loops; 0: one per core")
+        ->check(CLI::Range(0u, 1024u))
+        ->capture_default_str();
     app.add_option("--reactor", reactor, "auto, epoll or uring")->type_name("NAME")->capture_default_str();
     app.add_flag("--open", out.open, "serve other machines without rules");
-    app.add_option("--log-level", level, "trace, debug, info, warn, error or off")->type_name("LEVEL")->capture_default_str();
+    app.add_option("--log-level", level, "trace, debug, info, warn, error or off")
+        ->type_name("LEVEL")
+        ->capture_default_str();
     app.add_option("--log-file", out.log.file, "write the log to a file instead of standard error")->type_name("PATH");
     app.add_flag("--log-append", append, "keep what the log file holds");
     app.add_flag("--quiet", quiet, "warnings and errors only");
     app.add_flag("--verbose", verbose, "what happens to each connection");
     app.add_flag("--trace-packets", out.trace_packets, "log the size of every piece that is carried");
     app.add_option("--max-connections", out.limit.connections_max, "connections of clients; 0: as descriptors allow")
+        ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
-    app.add_option("--max-body-bytes", out.limit.body_bytes_max, "largest request body; 0: no limit")->capture_default_str();
+    app.add_option("--max-body-bytes", out.limit.body_bytes_max, "largest request body; 0: no limit")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     add_milliseconds(app, "--header-timeout-ms", out.limit.header_timeout, "for the whole head of a request");
     add_milliseconds(app, "--keep-alive-timeout-ms", out.limit.keep_alive_timeout, "between requests of a client");
     add_milliseconds(app, "--connect-timeout-ms", out.limit.connect_timeout, "for name look-up and connection");

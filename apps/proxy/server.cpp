@@ -45,8 +45,9 @@ task<void> proxy_server::with_accepting_scope() {
 // Over the limit a connection waits unread, and the ones behind it in the backlog.
 task<void> proxy_server::wait_for_room() {
     if (group_.reserve()) co_return;
-    log::warn("{} connections, {}: further ones wait until one ends", group_.connections_max(),
-              limit().connections_max == group_.connections_max() ? "the limit" : "as many as the descriptor limit allows");
+    log::warn(
+        "{} connections, {}: further ones wait until one ends", group_.connections_max(),
+        limit().connections_max == group_.connections_max() ? "the limit" : "as many as the descriptor limit allows");
     while (!group_.reserve()) {
         const result<void> slept = co_await sleep_for(20ms);
         if (!slept) co_return;
@@ -91,7 +92,8 @@ struct pool_deleter {
 
 // Bytes that were read together with a head go first, then the pump takes over.
 task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan tunnel) {
-    for (auto [bytes_first, to] : {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
+    for (auto [bytes_first, to] :
+         {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
         if (bytes_first->empty()) continue;
         const result<void> sent = co_await to->send_all(bytes_first->data());
         bytes_first->reset();
@@ -146,7 +148,8 @@ server_group::server_group(const options& chosen)
     // two for each connection, and some for the log, the resolver and pipes
     const std::uint64_t pairs = (descriptors - std::min<std::uint64_t>(descriptors / 4, 512)) / 2;
     connections_max_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(pairs, 1'000'000));
-    if (options_.limit.connections_max > 0) connections_max_ = std::min(connections_max_, options_.limit.connections_max);
+    if (options_.limit.connections_max > 0)
+        connections_max_ = std::min(connections_max_, options_.limit.connections_max);
 }
 
 int server_group::run() {

@@ -4,6 +4,7 @@
 #include "net/dns/connect_host.hpp"
 #include "proxy/exchange.hpp"
 #include "sync/deadline.hpp"
+#include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
 
 namespace co_wq::proxy {
@@ -109,14 +110,22 @@ void session::log_answer(std::uint16_t status, std::string_view why) const {
 task<verdict> session::refuse(std::uint16_t status, std::string_view detail, bool may_keep) {
     const bool keep_alive = may_keep && request_over_ && request_.head().keep_alive && !server_.draining();
     ++server_.count().refused;
+    answering_ = true;
     log_answer(status, detail);
     out_.clear();
-    http::write_error_page(out_, {.status = status,
-                                  .detail = detail,
-                                  .keep_alive = keep_alive,
-                                  .without_body = request_.head().method == http::method::head,
-                                  .retry_after_s = status == 503 ? 1u : 0u,
-                                  .allow = status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT" : ""});
+    http::write_error_page(out_,
+                           {.status = status,
+                            .detail = detail,
+                            .keep_alive = keep_alive,
+                            .without_body = request_.head().method == http::method::head,
+                            .retry_after_s = status == 503 ? 1u : 0u,
+                            .allow = status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT" : ""});
+    // the answer goes out even if what it reports has cancelled everything around it
+    const verdict next = co_await shield(say_and_close(keep_alive));
+    co_return next;
+}
+
+task<verdict> session::say_and_close(bool keep_alive) {
     const result<void> sent = co_await with_timeout(server_.limit().header_timeout, send_out());
     if (!sent) co_return verdict::reset;
     if (keep_alive) co_return verdict::next_request;
@@ -152,7 +161,9 @@ task<void> session::discard_input() {
 task<verdict> session::answer_watched() {
     using http::h1::body_kind;
     const http::h1::framing& framing = request_.head().framing;
-    request_over_ = (framing.kind == body_kind::none || (framing.kind == body_kind::length && framing.length == 0)) && finish_request();
+    answering_ = false;
+    request_over_ = (framing.kind == body_kind::none || (framing.kind == body_kind::length && framing.length == 0)) &&
+                    finish_request();
     if (!request_over_) {
         const verdict next = co_await answer();
         co_return next;
@@ -166,7 +177,17 @@ task<verdict> session::answer_watched() {
     co_return next;
 }
 
+// A client that has ended its direction may still want the answer, or may be gone: TCP says the same for both. So if
+// the answer takes long, it is asked: whoever is gone refuses an interim response with a reset.
 task<void> session::watch_client(cancel_scope& request_scope) {
+    const result<void> ended = co_await client_.socket().ready(io::direction::read_end);
+    if (!ended) co_return;
+    const result<void> waited = co_await sleep_for(std::chrono::milliseconds(500));
+    if (!waited) co_return;
+    if (!answering_ && request_.head().version == http::h1::version::http_1_1) {
+        const result<std::size_t> asked = co_await client_.socket().send(as_bytes(http::continue_response));
+        if (!asked) co_return request_scope.cancel();
+    }
     const result<void> gone = co_await client_.socket().ready(io::direction::hang_up);
     if (gone) request_scope.cancel();
 }
@@ -214,10 +235,11 @@ task<verdict> session::answer() {
 task<verdict> session::answer_options() {
     const bool keep = request_.head().keep_alive && request_over_ && !server_.draining();
     out_.clear();
-    out_.append("HTTP/1.1 200 OK\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT\r\nContent-Length: 0\r\n");
+    out_.append(
+        "HTTP/1.1 200 OK\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT\r\nContent-Length: 0\r\n");
     out_.append(keep ? "\r\n" : "Connection: close\r\n\r\n");
     const result<void> sent = co_await client_.send_all(out_.data());
-    co_return sent && keep ? verdict::next_request : verdict::close;
+    co_return sent&& keep ? verdict::next_request : verdict::close;
 }
 
 task<result<net::tcp_stream>> session::dial(const http::authority& where) {
@@ -251,6 +273,7 @@ task<verdict> session::open_tunnel() {
         co_return refused;
     }
     log_answer(200);
+    answering_ = true;
     const result<void> sent = co_await client_.send_all(as_bytes(http::tunnel_established));
     if (!sent) co_return verdict::reset;
     tunnel_ = {std::move(*origin), std::move(input_), {}, {}};

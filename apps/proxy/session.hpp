@@ -56,6 +56,8 @@ public:
     task<bool> fill_input();
     // Sends an error page. The connection goes on only when asked to and the request was read to its end.
     task<verdict> refuse(std::uint16_t status, std::string_view detail, bool may_keep = false);
+    // From now on bytes of an answer go to the client.
+    void begin_answer() noexcept { answering_ = true; }
     // The request has no body, and its end was read.
     bool request_over() const noexcept { return request_over_; }
     void log_answer(std::uint16_t status, std::string_view why = {}) const;
@@ -64,6 +66,7 @@ private:
     task<bool> read_head();
     task<bool> wait_for_request();
     task<bool> wait_within(duration wait);
+    task<verdict> say_and_close(bool keep_alive);
     task<result<void>> send_out();
     task<void> linger();
     task<void> discard_input();
@@ -87,6 +90,7 @@ private:
     std::string last_origin_;
     tunnel_plan tunnel_;
     bool first_request_ = true;
+    bool answering_ = false;
     bool request_over_ = false;  // a request without a body: nothing more of it is to come
 };
 

@@ -6,7 +6,11 @@ namespace co_wq::proxy {
 
 struct upstream_pool::idle_connection : list_hook<idle_connection> {
     idle_connection(upstream_pool& owner, std::string name, net::tcp_stream kept)
-        : pool(owner), origin(std::move(name)), stream(std::move(kept)), since(owner.loop_.turn_time()), watcher(owner.loop_) {}
+        : pool(owner),
+          origin(std::move(name)),
+          stream(std::move(kept)),
+          since(owner.loop_.turn_time()),
+          watcher(owner.loop_) {}
     upstream_pool& pool;
     std::string origin;
     net::tcp_stream stream;

@@ -7,9 +7,9 @@
 
 #include "base/fault.hpp"
 
-#define CO_WQ_CHECK_(kind, cond, text)                                  \
-    do {                                                                \
-        if (!(cond)) [[unlikely]]                                       \
+#define CO_WQ_CHECK_(kind, cond, text)                                    \
+    do {                                                                  \
+        if (!(cond)) [[unlikely]]                                         \
             ::co_wq::raise_fault(::co_wq::fault_kind::kind, #cond, text); \
     } while (false)
 

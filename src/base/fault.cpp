@@ -29,7 +29,8 @@ void print(const fault_report& report) noexcept {
     std::fprintf(stderr, "co_wq: fault: %s: %s\n  expected: %s\n  at %s:%u (%s)\n", kind_name(report.kind),
                  report.message, report.expression, report.where.file_name(), unsigned(report.where.line()),
                  report.where.function_name());
-    if (*report.operation) std::fprintf(stderr, "  operation: %s (generation %u)\n", report.operation, report.generation);
+    if (*report.operation)
+        std::fprintf(stderr, "  operation: %s (generation %u)\n", report.operation, report.generation);
     if (*report.queue) std::fprintf(stderr, "  queue: %s (%u references)\n", report.queue, report.guard_references);
     if (*report.await_chain) std::fprintf(stderr, "  await chain, innermost first:\n%s", report.await_chain);
     std::fflush(stderr);
@@ -64,8 +65,16 @@ void raise_fault(fault_kind kind, const char* expression, const char* message, f
     report.stack_depth = os::capture_stack(frames, 64);
     print(report);
     if (kind == fault_kind::no_callable) {
-        const wq_fault_info info{expression, message, where.file_name(), unsigned(where.line()), context.operation,
-                                 chain, context.queue, context.generation, context.guard_references, frames,
+        const wq_fault_info info{expression,
+                                 message,
+                                 where.file_name(),
+                                 unsigned(where.line()),
+                                 context.operation,
+                                 chain,
+                                 context.queue,
+                                 context.generation,
+                                 context.guard_references,
+                                 frames,
                                  report.stack_depth};
         wq_debug_null_func(&info);
     }

@@ -51,8 +51,7 @@ struct fault_context {
 };
 
 // Reports and aborts. Never returns; the hook may end the process in its own way.
-[[noreturn]] void raise_fault(fault_kind kind, const char* expression, const char* message,
-                              fault_context context = {},
+[[noreturn]] void raise_fault(fault_kind kind, const char* expression, const char* message, fault_context context = {},
                               std::source_location where = std::source_location::current()) noexcept;
 
 namespace detail {

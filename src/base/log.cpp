@@ -38,8 +38,8 @@ std::shared_ptr<spdlog::logger> make_logger(std::vector<spdlog::sink_ptr> sinks)
 
 std::mutex swap_lock;
 std::shared_ptr<spdlog::logger>& current_logger() {
-    static auto* logger = new std::shared_ptr<spdlog::logger>(
-        make_logger({std::make_shared<spdlog::sinks::stderr_sink_mt>()}));
+    static auto* logger =
+        new std::shared_ptr<spdlog::logger>(make_logger({std::make_shared<spdlog::sinks::stderr_sink_mt>()}));
     return *logger;
 }
 

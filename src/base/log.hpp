@@ -40,14 +40,24 @@ void at(level where, fmt::format_string<Args...> text, Args&&... args) {
     if (enabled(where)) write(where, fmt::format(text, std::forward<Args>(args)...));
 }
 template <class... Args>
-void trace(fmt::format_string<Args...> text, Args&&... args) { at(level::trace, text, std::forward<Args>(args)...); }
+void trace(fmt::format_string<Args...> text, Args&&... args) {
+    at(level::trace, text, std::forward<Args>(args)...);
+}
 template <class... Args>
-void debug(fmt::format_string<Args...> text, Args&&... args) { at(level::debug, text, std::forward<Args>(args)...); }
+void debug(fmt::format_string<Args...> text, Args&&... args) {
+    at(level::debug, text, std::forward<Args>(args)...);
+}
 template <class... Args>
-void info(fmt::format_string<Args...> text, Args&&... args) { at(level::info, text, std::forward<Args>(args)...); }
+void info(fmt::format_string<Args...> text, Args&&... args) {
+    at(level::info, text, std::forward<Args>(args)...);
+}
 template <class... Args>
-void warn(fmt::format_string<Args...> text, Args&&... args) { at(level::warn, text, std::forward<Args>(args)...); }
+void warn(fmt::format_string<Args...> text, Args&&... args) {
+    at(level::warn, text, std::forward<Args>(args)...);
+}
 template <class... Args>
-void error(fmt::format_string<Args...> text, Args&&... args) { at(level::error, text, std::forward<Args>(args)...); }
+void error(fmt::format_string<Args...> text, Args&&... args) {
+    at(level::error, text, std::forward<Args>(args)...);
+}
 
 }  // namespace co_wq::log

@@ -51,10 +51,12 @@ inline void pool_free(void* memory, std::size_t) noexcept { ::operator delete(me
 #else
 inline void* pool_allocate(std::size_t size) {
     const std::size_t size_class = (size - 1) / pool_class_bytes;
-    if (size_class >= pool_classes) [[unlikely]] return detail::pool_large(size);
+    if (size_class >= pool_classes) [[unlikely]]
+        return detail::pool_large(size);
     auto& bin = detail::thread_pool_cache.bins[size_class];
     detail::pool_block* block = bin.head;
-    if (!block) [[unlikely]] return detail::pool_refill(size_class);
+    if (!block) [[unlikely]]
+        return detail::pool_refill(size_class);
     bin.head = block->next;
     --bin.count;
     return block;
@@ -62,12 +64,14 @@ inline void* pool_allocate(std::size_t size) {
 
 inline void pool_free(void* memory, std::size_t size) noexcept {
     const std::size_t size_class = (size - 1) / pool_class_bytes;
-    if (size_class >= pool_classes) [[unlikely]] return detail::pool_large_free(memory, size);
+    if (size_class >= pool_classes) [[unlikely]]
+        return detail::pool_large_free(memory, size);
     auto& bin = detail::thread_pool_cache.bins[size_class];
     auto* block = static_cast<detail::pool_block*>(memory);
     block->next = bin.head;
     bin.head = block;
-    if (++bin.count > detail::pool_bin_limit) [[unlikely]] detail::pool_spill(size_class);
+    if (++bin.count > detail::pool_bin_limit) [[unlikely]]
+        detail::pool_spill(size_class);
 }
 #endif
 

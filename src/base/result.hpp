@@ -13,7 +13,9 @@ namespace co_wq {
 template <class T>
 using result = std::expected<T, error>;
 
-inline std::unexpected<error> fail(errc code, int os_code = 0) noexcept { return std::unexpected(error(code, os_code)); }
+inline std::unexpected<error> fail(errc code, int os_code = 0) noexcept {
+    return std::unexpected(error(code, os_code));
+}
 inline std::unexpected<error> fail(error what) noexcept { return std::unexpected(what); }
 
 }  // namespace co_wq

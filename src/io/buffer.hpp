@@ -89,7 +89,9 @@ public:
     lease take(std::size_t size);
     // The same as raw memory, for operations that carry it in their slot; give it back with adopt or give_back.
     std::byte* take_raw(std::size_t size, std::uint32_t& capacity);
-    lease adopt(void* memory, std::uint32_t capacity) noexcept { return {*this, static_cast<std::byte*>(memory), capacity}; }
+    lease adopt(void* memory, std::uint32_t capacity) noexcept {
+        return {*this, static_cast<std::byte*>(memory), capacity};
+    }
     void give_back(void* memory, std::uint32_t capacity) noexcept;
 
     std::size_t lent() const noexcept { return lent_; }

@@ -61,7 +61,9 @@ public:
     void remove(descriptor& entry) noexcept;
     // Null when the tag names an earlier use.
     descriptor* find(op_tag tag) noexcept;
-    descriptor& at(std::uint32_t index) noexcept { return chunks_[index / chunk_entries]->entries[index % chunk_entries]; }
+    descriptor& at(std::uint32_t index) noexcept {
+        return chunks_[index / chunk_entries]->entries[index % chunk_entries];
+    }
     std::size_t live() const noexcept { return live_; }
 
     template <class Visit>

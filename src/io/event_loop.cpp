@@ -9,7 +9,8 @@ namespace co_wq::io {
 event_loop::event_loop(loop_options options) : workqueue(options.name), options_(options) {
     auto made = make_reactor(options.reactor, slots(), reactor_reason_);
     if (!made)
-        throw std::runtime_error(std::string("reactor ") + name_of(options.reactor) + " is not available: " + reactor_reason_);
+        throw std::runtime_error(std::string("reactor ") + name_of(options.reactor) +
+                                 " is not available: " + reactor_reason_);
     reactor_ = std::move(*made);
     start();
 }
@@ -32,7 +33,8 @@ void event_loop::start() {
         } catch (...) {
             log::error("task {} ended with an exception", task_name);
         }
-        raise_fault(fault_kind::caller, "no exception leaves a task of the loop", "spawn into a scope of your own to handle it");
+        raise_fault(fault_kind::caller, "no exception leaves a task of the loop",
+                    "spawn into a scope of your own to handle it");
     });
 }
 

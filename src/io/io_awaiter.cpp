@@ -33,7 +33,8 @@ bool io_awaiter::suspend(promise_base& frame) noexcept {
     }
     const bool reading = kind_ == op_kind::recv || kind_ == op_kind::accept;
     bool may_succeed = reading ? entry().readable : entry().writable;
-    if (kind_ == op_kind::poll) may_succeed = true;
+    if (kind_ == op_kind::poll)
+        may_succeed = io_.length <= static_cast<std::uint32_t>(direction::write) || entry().ended;
     may_succeed = may_succeed && backend.tries_first(kind_);
     const bool may_stay = loop.spend_budget();
     if (may_succeed && may_stay) {
@@ -65,8 +66,8 @@ void io_awaiter::cancelled(cancel_node& self, errc reason, list&) noexcept {
 
 std::size_t io_awaiter::describe(const awaiter_base& self, char* out, std::size_t room) noexcept {
     const auto& me = static_cast<const io_awaiter&>(self);
-    const int wrote = std::snprintf(out, room, "%s on descriptor %d of %s", name_of(me.kind_), me.entry().handle,
-                                    me.loop().name());
+    const int wrote =
+        std::snprintf(out, room, "%s on descriptor %d of %s", name_of(me.kind_), me.entry().handle, me.loop().name());
     return wrote > 0 ? static_cast<std::size_t>(wrote) : 0;
 }
 

@@ -35,7 +35,8 @@ protected:
     // The operation's number, or why it has none. Call once, in await_resume.
     result<std::uint32_t> take_result() noexcept {
         exit();
-        if (result_ < 0) [[unlikely]] return failure();
+        if (result_ < 0) [[unlikely]]
+            return failure();
         return static_cast<std::uint32_t>(result_);
     }
     event_loop& loop() const noexcept { return *where_.loop; }

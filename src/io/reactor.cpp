@@ -26,8 +26,9 @@ std::int32_t reactor::attempt(descriptor& entry, op_kind kind, op_detail detail,
 
 void reactor::submit(op_slot& slot) noexcept {
     descriptor& entry = table_.at(slot.io.descriptor);
-    const bool reading = slot.kind() == op_kind::recv || slot.kind() == op_kind::accept ||
-                         (slot.kind() == op_kind::poll && slot.io.length == static_cast<std::uint32_t>(direction::read));
+    const bool reading =
+        slot.kind() == op_kind::recv || slot.kind() == op_kind::accept ||
+        (slot.kind() == op_kind::poll && slot.io.length != static_cast<std::uint32_t>(direction::write));
     op_slot*& place = reading ? entry.reader : entry.writer;
     CO_WQ_REQUIRE(!entry.closing, "no operation starts on a released descriptor");
     CO_WQ_REQUIRE(!place, "one operation of each direction may wait on a stream; another one is waiting already");
@@ -53,7 +54,8 @@ void reactor::serve_ready(void* self, op_slot& slot) noexcept {
 }
 
 void reactor::post_ready(op_slot* slot) noexcept {
-    if (slot && slot->state() == op_state::armed && !slot->held_by_kernel && !slot->queued()) slots_.queue().post(*slot);
+    if (slot && slot->state() == op_state::armed && !slot->held_by_kernel && !slot->queued())
+        slots_.queue().post(*slot);
 }
 
 void reactor::on_ready(descriptor& entry, unsigned events) noexcept {

@@ -23,7 +23,9 @@
 
 namespace co_wq::io {
 
-enum class direction : std::uint8_t { read, write };
+// read_end: the peer has ended its direction. hang_up: it is gone altogether (reset, or both directions ended). Both
+// wait in the reader's place.
+enum class direction : std::uint8_t { read, write, read_end, hang_up };
 
 // How an operation works; kept in op_slot::detail.
 enum class op_detail : std::uint8_t {

@@ -20,7 +20,9 @@ void runtime::run(const main_function& main) {
 
 void runtime::run_one(const main_function& main, unsigned index) {
     try {
-        event_loop loop({.reactor = options_.reactor, .name = index == 0 ? "loop 0" : "loop", .busy_poll_us = options_.busy_poll_us});
+        event_loop loop({.reactor = options_.reactor,
+                         .name = index == 0 ? "loop 0" : "loop",
+                         .busy_poll_us = options_.busy_poll_us});
         {
             const std::scoped_lock guard(lock_);
             if (failure_) return;

@@ -191,7 +191,9 @@ public:
     [[nodiscard]] detail::recv_pipe_awaiter recv(pipe_pair& pipe) const noexcept { return {where_, pipe}; }
     [[nodiscard]] detail::send_awaiter send(const_bytes data) const noexcept { return {where_, data}; }
     [[nodiscard]] detail::send_all_awaiter send_all(const_bytes data) const noexcept { return {where_, data}; }
-    [[nodiscard]] detail::send_parts_awaiter send_all(std::array<const_bytes, 3> parts) const noexcept { return {where_, parts}; }
+    [[nodiscard]] detail::send_parts_awaiter send_all(std::array<const_bytes, 3> parts) const noexcept {
+        return {where_, parts};
+    }
     // Sends all that the pipe holds.
     [[nodiscard]] detail::send_pipe_awaiter send_all(pipe_pair& pipe) const noexcept { return {where_, pipe}; }
     [[nodiscard]] detail::connect_awaiter connect(const socket_address& peer) const noexcept { return {where_, peer}; }

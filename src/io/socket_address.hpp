@@ -25,7 +25,8 @@ public:
     // Numeric host (IPv6 without brackets; no zone).
     static result<socket_address> parse(std::string_view host, std::uint16_t port);
     static socket_address ipv4(std::array<std::uint8_t, 4> address, std::uint16_t port) noexcept;
-    static socket_address ipv6(std::array<std::uint8_t, 16> address, std::uint16_t port, std::uint32_t scope = 0) noexcept;
+    static socket_address ipv6(std::array<std::uint8_t, 16> address, std::uint16_t port,
+                               std::uint32_t scope = 0) noexcept;
     static socket_address loopback(std::uint16_t port) noexcept { return ipv4({127, 0, 0, 1}, port); }
 
     address_family family() const noexcept { return family_; }

@@ -17,17 +17,17 @@
 namespace co_wq::net {
 
 enum class end_reason : std::uint8_t {
-    eof,      // ended by its sender, passed on
-    reset,    // the connection was reset
-    failed,   // another error of one side
-    idle,     // no byte in either direction for idle_timeout
+    eof,  // ended by its sender, passed on
+    reset,  // the connection was reset
+    failed,  // another error of one side
+    idle,  // no byte in either direction for idle_timeout
     stopped,  // our side ended it
 };
 const char* name_of(end_reason reason) noexcept;
 
 struct pump_options {
     duration idle_timeout = std::chrono::seconds(300);  // zero: none
-    bool splice = true;                                 // where the system can
+    bool splice = true;  // where the system can
 };
 
 struct direction_result {

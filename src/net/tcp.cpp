@@ -13,8 +13,7 @@ task<result<tcp_stream>> tcp_stream::connect(io::event_loop& loop, io::socket_ad
 }
 
 result<tcp_listener> tcp_listener::bind(io::event_loop& loop, const io::socket_address& where, listen_options options) {
-    result<io::native_handle> handle =
-        loop.reactor().calls().open_listener(where, options.backlog, options.share_port);
+    result<io::native_handle> handle = loop.reactor().calls().open_listener(where, options.backlog, options.share_port);
     if (!handle) return std::unexpected(handle.error());
     return tcp_listener(io::socket(loop, *handle, io::descriptor_kind::listener));
 }

@@ -68,7 +68,8 @@ struct listen_options {
 class tcp_listener {
 public:
     tcp_listener() noexcept = default;
-    static result<tcp_listener> bind(io::event_loop& loop, const io::socket_address& where, listen_options options = {});
+    static result<tcp_listener> bind(io::event_loop& loop, const io::socket_address& where,
+                                     listen_options options = {});
     // Takes over a listening socket that was opened before the loop was.
     static tcp_listener adopt(io::event_loop& loop, io::native_handle handle) {
         return tcp_listener(io::socket(loop, handle, io::descriptor_kind::listener));

@@ -19,6 +19,8 @@ const task_env* deadline_scope::enter(const task_env& outer) noexcept {
     return &env_;
 }
 
-void deadline_scope::expired(timer& self) noexcept { static_cast<deadline_scope&>(self).cancel_.cancel(errc::timed_out); }
+void deadline_scope::expired(timer& self) noexcept {
+    static_cast<deadline_scope&>(self).cancel_.cancel(errc::timed_out);
+}
 
 }  // namespace co_wq::detail

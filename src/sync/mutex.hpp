@@ -120,8 +120,10 @@ public:
     }
     result<mutex::guard> await_resume() noexcept {
         exit();
-        if (result_ < 0) [[unlikely]] return fail(static_cast<errc>(-result_));
-        if (suspended_) [[unlikely]] mutex_.arrived();
+        if (result_ < 0) [[unlikely]]
+            return fail(static_cast<errc>(-result_));
+        if (suspended_) [[unlikely]]
+            mutex_.arrived();
         return mutex::guard(mutex_);
     }
 

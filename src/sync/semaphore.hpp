@@ -33,7 +33,8 @@ public:
     }
     result<void> await_resume() noexcept {
         exit();
-        if (suspended_ && !cancelled_) [[unlikely]] settle();
+        if (suspended_ && !cancelled_) [[unlikely]]
+            settle();
         return outcome();
     }
 
@@ -75,8 +76,7 @@ public:
         std::int64_t seen = word_.load(std::memory_order_relaxed);
         while (seen >= 0) {
             // release: pairs with try_acquire
-            if (word_.compare_exchange_weak(seen, seen + permits, std::memory_order_release,
-                                            std::memory_order_relaxed))
+            if (word_.compare_exchange_weak(seen, seen + permits, std::memory_order_release, std::memory_order_relaxed))
                 return;
         }
         release_to_waiters(permits);

@@ -9,7 +9,8 @@ std::uint64_t timer_queue::next_event() noexcept {
         const std::uint64_t here = (now_tick_ >> shift) & (places - 1);
         while (occupied_[row]) {
             // places behind the hand belong to the next round: rotate so that the hand's place comes first
-            const std::uint64_t turned = here ? occupied_[row] >> here | occupied_[row] << (places - here) : occupied_[row];
+            const std::uint64_t turned =
+                here ? occupied_[row] >> here | occupied_[row] << (places - here) : occupied_[row];
             const auto ahead = static_cast<std::uint64_t>(__builtin_ctzll(turned));
             const std::uint64_t slot = (here + ahead) & (places - 1);
             if (wheel_[row][static_cast<std::size_t>(slot)].empty()) {

@@ -95,7 +95,8 @@ public:
     void await_suspend(std::coroutine_handle<Promise> waiting) {
         promise_base& frame = waiting.promise();
         enter(frame);
-        if (&state_.runs_on() != frame.env().queue) [[unlikely]] state_.wrong_context("schedule", 0);
+        if (&state_.runs_on() != frame.env().queue) [[unlikely]]
+            state_.wrong_context("schedule", 0);
         block_ = pool_new<hook_block>(resume_hook(waiting));
         block_->arm();
         state_.post(*block_);
@@ -143,8 +144,8 @@ public:
     template <class Call>
         requires std::invocable<std::decay_t<Call>&>
     void post(Call&& call) const {
-        state_->post(detail::make_message(std::forward<Call>(call),
-                                          {.queue = name(), .guard_references = references()}));
+        state_->post(
+            detail::make_message(std::forward<Call>(call), {.queue = name(), .guard_references = references()}));
     }
     void post(std::nullptr_t) const = delete;
 

@@ -6,7 +6,8 @@
 #if defined(CO_WQ_ENABLE_CALLBACK_WQ_TRACE) && CO_WQ_ENABLE_CALLBACK_WQ_TRACE
 #include <cstdio>
 #define CO_WQ_TRACE_CALLBACK_WQ(event, queue, node) \
-    static_cast<void>(std::fprintf(stderr, "co_wq: callback_wq '%s': %s %p\n", queue, event, static_cast<const void*>(node)))
+    static_cast<void>(                              \
+        std::fprintf(stderr, "co_wq: callback_wq '%s': %s %p\n", queue, event, static_cast<const void*>(node)))
 #else
 #define CO_WQ_TRACE_CALLBACK_WQ(event, queue, node) static_cast<void>(0)
 #endif

@@ -43,8 +43,9 @@ completion::completion(op_slot& slot) noexcept
 completion completion::of(op_slot& slot) noexcept {
     const op_state now = slot.state();
     if (now != op_state::armed && now != op_state::cancel_requested && now != op_state::orphaned)
-        raise_fault(fault_kind::caller, "slot is armed", "a completion is made from an armed operation",
-                    {.operation = name_of(now), .queue = slot.slab().queue().name(), .generation = slot.tag().generation});
+        raise_fault(
+            fault_kind::caller, "slot is armed", "a completion is made from an armed operation",
+            {.operation = name_of(now), .queue = slot.slab().queue().name(), .generation = slot.tag().generation});
     return completion(slot);
 }
 
@@ -65,8 +66,10 @@ worknode& completion::consume(std::int32_t result, const char* queue, unsigned r
 }
 
 void completion::lost() const noexcept {
-    raise_fault(fault_kind::caller, "the completion was posted", "a started operation must be completed: its waiter "
-                "would wait for ever", {.operation = what_, .queue = home_->name(), .generation = generation()});
+    raise_fault(fault_kind::caller, "the completion was posted",
+                "a started operation must be completed: its waiter "
+                "would wait for ever",
+                {.operation = what_, .queue = home_->name(), .generation = generation()});
 }
 
 }  // namespace co_wq

@@ -22,8 +22,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <coroutine>
 #include <concepts>
+#include <coroutine>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -47,7 +47,8 @@ public:
     template <class Promise>
     explicit resume_hook(std::coroutine_handle<Promise> waiting) noexcept : handle_(waiting) {
         if (!waiting) [[unlikely]]
-            raise_fault(fault_kind::no_callable, "waiting != nullptr", "a resume hook is made from a suspended coroutine");
+            raise_fault(fault_kind::no_callable, "waiting != nullptr",
+                        "a resume hook is made from a suspended coroutine");
         if constexpr (std::is_base_of_v<promise_base, Promise>) frame_ = &waiting.promise();
     }
     // The source resumes nothing from here on.
@@ -115,7 +116,8 @@ public:
     completion(const completion&) = delete;
     completion& operator=(completion&&) = delete;
     ~completion() {
-        if (block_ || slot_) [[unlikely]] lost();
+        if (block_ || slot_) [[unlikely]]
+            lost();
     }
 
     // The right to end an armed operation slot. The caller is its completer, and makes one token per operation.

@@ -15,8 +15,9 @@ const char* name_of(op_state state) noexcept {
 }
 
 const char* name_of(op_kind kind) noexcept {
-    static constexpr const char* names[] = {"none", "wait", "remote",           "accept",         "connect",        "recv",
-                                            "send", "poll", "multishot_accept", "multishot_recv", "multishot_poll", "wake"};
+    static constexpr const char* names[] = {"none",           "wait", "remote", "accept",           "connect",
+                                            "recv",           "send", "poll",   "multishot_accept", "multishot_recv",
+                                            "multishot_poll", "wake"};
     return names[static_cast<unsigned>(kind)];
 }
 
@@ -58,7 +59,8 @@ void op_slab::grow() {
 }
 
 op_slot& op_slab::fill(op_kind kind, op_waiter* waiter) {
-    if (!free_) [[unlikely]] grow();
+    if (!free_) [[unlikely]]
+        grow();
     op_slot& slot = *free_;
     free_ = slot.links.next;
     ++live_;
@@ -124,18 +126,14 @@ void op_slab::retire(op_slot& slot, std::int32_t result) noexcept {
 bool op_slab::abandon(op_slot& slot) noexcept {
     slot.waiter_ = nullptr;
     switch (slot.state_) {
-        case op_state::filled:
-            release(slot);
-            return false;
+        case op_state::filled: release(slot); return false;
         case op_state::armed:
         case op_state::cancel_requested:
             ++counters_.orphaned;
             move_to(slot, op_state::orphaned);
             return true;
-        case op_state::posted:
-            return false;  // the node stays where it is and is drained as a no-op
-        default:
-            illegal(slot, "an operation that ended cannot be abandoned");
+        case op_state::posted: return false;  // the node stays where it is and is drained as a no-op
+        default: illegal(slot, "an operation that ended cannot be abandoned");
     }
 }
 
@@ -186,8 +184,7 @@ void op_slab::run(worknode& node) noexcept {
             ++slab.counters_.dropped;
             if (slab.drop_) slab.drop_(slab.context_, slot);
             return slab.release(slot);
-        default:
-            slab.illegal(slot, "only a posted or signalled operation comes up in its queue");
+        default: slab.illegal(slot, "only a posted or signalled operation comes up in its queue");
     }
 }
 

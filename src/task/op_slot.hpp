@@ -7,7 +7,8 @@
 //             itself, whose memory is the slab's until the slab goes. The link from block to waiter is a plain
 //             pointer that only the owning thread reads or writes.
 //
-//   free --fill--> filled --arm--> armed ---------------> final --post--> posted --run--> fired --> free (generation + 1)
+//   free --fill--> filled --arm--> armed ---------------> final --post--> posted --run--> fired --> free (generation +
+//   1)
 //          | abandon                | \--cancel--> cancel_requested --^   | abandon: waiter = null, the drain frees it
 //          v                        \--abandon--> orphaned --final--> free
 //         free

@@ -72,7 +72,8 @@ constexpr bool is_empty_callable([[maybe_unused]] const Call& call) noexcept {
 template <class Call>
 void require_callable(const Call& call, const fault_context& context) noexcept {
     if (is_empty_callable(call)) [[unlikely]]
-        raise_fault(fault_kind::no_callable, "the callable is not empty", "an empty callable cannot be queued", context);
+        raise_fault(fault_kind::no_callable, "the callable is not empty", "an empty callable cannot be queued",
+                    context);
 }
 
 template <class Call>

@@ -51,9 +51,8 @@ std::size_t write_await_chain(const promise_base* innermost, char* out, std::siz
 
 namespace {
 const bool chain_writer_installed = [] {
-    detail::set_chain_writer([](char* out, std::size_t room) noexcept {
-        return write_await_chain(detail::running_frame, out, room);
-    });
+    detail::set_chain_writer(
+        [](char* out, std::size_t room) noexcept { return write_await_chain(detail::running_frame, out, room); });
     return true;
 }();
 }  // namespace

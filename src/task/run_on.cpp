@@ -2,9 +2,8 @@
 
 namespace co_wq::detail {
 
-remote_task::remote_task(workqueue& there, promise_base& child,
-                         void (*collect)(remote_task&, promise_base&) noexcept, void (*fail)(remote_task&) noexcept,
-                         void (*free)(remote_task&) noexcept) noexcept
+remote_task::remote_task(workqueue& there, promise_base& child, void (*collect)(remote_task&, promise_base&) noexcept,
+                         void (*fail)(remote_task&) noexcept, void (*free)(remote_task&) noexcept) noexcept
     : awaiter_base(ops),
       there_(there),
       collect_(collect),

@@ -124,7 +124,8 @@ private:
 class counting_scope::join_awaiter : public awaiter_base, private worknode {
 public:
     explicit join_awaiter(counting_scope& scope) noexcept
-        : awaiter_base(ops), worknode([](worknode& self) noexcept {
+        : awaiter_base(ops),
+          worknode([](worknode& self) noexcept {
               auto& me = static_cast<join_awaiter&>(self);
               detail::running_frame = me.frame_;
               me.frame_->self().resume();

@@ -94,7 +94,8 @@ private:
                 continue;
             }
             // acquire: the list as the last holder left it. release: what the requester did before its request
-            if (state_.compare_exchange_weak(seen, seen | locked | mark, Atomics::acq_rel, Atomics::relaxed)) return true;
+            if (state_.compare_exchange_weak(seen, seen | locked | mark, Atomics::acq_rel, Atomics::relaxed))
+                return true;
         }
     }
     void unlock() noexcept { state_.fetch_and(~locked, Atomics::release); }
@@ -170,8 +171,8 @@ template <class Callback, class Atomics>
 class [[nodiscard]] inplace_stop_callback : private detail::stop_node {
 public:
     template <class Source>
-    inplace_stop_callback(basic_inplace_stop_token<Atomics> token, Source&& callback) noexcept(
-        std::is_nothrow_constructible_v<Callback, Source>)
+    inplace_stop_callback(basic_inplace_stop_token<Atomics> token,
+                          Source&& callback) noexcept(std::is_nothrow_constructible_v<Callback, Source>)
         : stop_node([](stop_node& self) noexcept { static_cast<inplace_stop_callback&>(self).callback_(); }),
           callback_(std::forward<Source>(callback)),
           source_(token.source_) {

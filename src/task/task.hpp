@@ -50,7 +50,8 @@ public:
     }
     // Once, after the frame ended.
     T take() {
-        if (failed_) [[unlikely]] std::rethrow_exception(exception_);
+        if (failed_) [[unlikely]]
+            std::rethrow_exception(exception_);
         return std::move(value_);
     }
     std::exception_ptr exception() const noexcept { return failed_ ? exception_ : nullptr; }
@@ -74,7 +75,8 @@ public:
         failed_ = true;
     }
     void take() {
-        if (exception_) [[unlikely]] std::rethrow_exception(exception_);
+        if (exception_) [[unlikely]]
+            std::rethrow_exception(exception_);
     }
     std::exception_ptr exception() const noexcept { return exception_; }
 

@@ -15,7 +15,8 @@ thread_pool::~thread_pool() {
     }
     changed_.notify_all();
     for (std::thread& one : threads_) {
-        CO_WQ_REQUIRE(one.get_id() != std::this_thread::get_id(), "a thread pool cannot be destroyed by its own thread");
+        CO_WQ_REQUIRE(one.get_id() != std::this_thread::get_id(),
+                      "a thread pool cannot be destroyed by its own thread");
         one.join();
     }
 }

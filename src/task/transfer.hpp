@@ -23,7 +23,8 @@ protected:
 class bounded_transfer_point {
 protected:
     std::coroutine_handle<> next(std::coroutine_handle<> target, workqueue* queue) noexcept {
-        if (++transfers_in_a_row < 1024 || !queue) [[likely]] return target;
+        if (++transfers_in_a_row < 1024 || !queue) [[likely]]
+            return target;
         transfers_in_a_row = 0;
         node_.target = target;
         post_to_queue(*queue, node_);

@@ -26,7 +26,8 @@ public:
     worknode(const worknode&) = delete;
     worknode& operator=(const worknode&) = delete;
     ~worknode() {
-        if (prev_) [[unlikely]] leave();
+        if (prev_) [[unlikely]]
+            leave();
     }
 
     bool queued() const noexcept { return prev_ != nullptr; }

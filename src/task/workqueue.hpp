@@ -38,7 +38,8 @@ public:
     // Queues node at the end. Owner only.
     void post(worknode& node) noexcept {
         CO_WQ_DEBUG_ASSERT(on_owner(), "another thread posts with execute or post_message");
-        if (node.prev_) [[unlikely]] double_post();
+        if (node.prev_) [[unlikely]]
+            double_post();
         node.prev_ = ready_.prev_;
         node.next_ = &ready_;
         ready_.prev_->next_ = &node;

@@ -85,8 +85,8 @@ TEST_P(contract, gathered_parts_arrive_as_one) {
         connection pair = co_await make_connection(here);
         const auto big = pattern(300'000);
         auto sender = [](socket& to, const std::vector<std::byte>& middle) -> task<void> {
-            result<void> sent = co_await to.send_all(
-                std::array<const_bytes, 3>{as_bytes("head"), const_bytes{}, const_bytes(middle)});
+            result<void> sent =
+                co_await to.send_all(std::array<const_bytes, 3>{as_bytes("head"), const_bytes{}, const_bytes(middle)});
             EXPECT_TRUE(sent.has_value());
             EXPECT_TRUE(to.shutdown_send().has_value());
         };
@@ -133,7 +133,9 @@ TEST_P(contract, a_cancelled_leased_receive_loses_no_bytes) {
                 EXPECT_TRUE((co_await to.send_all(bytes_out)).has_value());
             };
             sent += data.size();
-            auto limited = [&](duration limit) -> task<void> { co_await with_timeout(limit, reader(pair.near, received)); };
+            auto limited = [&](duration limit) -> task<void> {
+                co_await with_timeout(limit, reader(pair.near, received));
+            };
             co_await when_all(writer(pair.far, data, std::chrono::microseconds(round * 13 % 300)),
                               limited(std::chrono::microseconds(round * 29 % 300)));
         }
@@ -212,7 +214,8 @@ TEST_P(contract, a_hundred_connections_are_accepted_while_others_are_served) {
             for (;;) {
                 result<std::size_t> got = co_await one.recv(buffer);
                 if (!got || *got == 0) co_return;
-                if (!co_await one.send_all(const_bytes(buffer).first(*got))) co_return;
+                const result<void> sent = co_await one.send_all(const_bytes(buffer).first(*got));
+                if (!sent) co_return;
             }
         };
         int good = 0;
@@ -265,7 +268,8 @@ TEST_P(contract, a_reader_of_an_endless_stream_leaves_the_others_their_turn) {
         auto source = [](socket& to, bool& done) -> task<void> {
             const auto data = pattern(64 * 1024);
             while (!done) {
-                if (!co_await to.send_all(data)) co_return;
+                const result<void> sent = co_await to.send_all(data);
+                if (!sent) co_return;
             }
             (void)to.shutdown_send();
         };

@@ -1,6 +1,4 @@
 // A loop without work sleeps, and other threads can reach it.
-#include <sys/resource.h>
-
 #include <thread>
 
 #include "reactors.hpp"

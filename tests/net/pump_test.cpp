@@ -36,7 +36,8 @@ task<void> send_pattern(tcp_stream& to, std::size_t size, bool then_end) {
     std::uint32_t x = 7;
     for (std::size_t sent = 0; sent < size;) {
         const std::size_t step = std::min(block.size(), size - sent);
-        for (std::size_t i = 0; i < step; ++i) block[i] = static_cast<std::byte>((x = x * 1664525u + 1013904223u) >> 24);
+        for (std::size_t i = 0; i < step; ++i)
+            block[i] = static_cast<std::byte>((x = x * 1664525u + 1013904223u) >> 24);
         const result<void> done = co_await to.send_all(const_bytes(block).first(step));
         EXPECT_TRUE(done.has_value());
         if (!done) co_return;
@@ -62,10 +63,9 @@ task<std::size_t> receive_pattern(tcp_stream& from, duration pause = {}) {
 TEST_P(pumped, bulk_in_both_directions_arrives_whole_and_its_pipes_and_blocks_come_back) {
     loop->run([](io::event_loop& here) -> task<void> {
         ends all = co_await make_ends(here);
-        auto [up, down, got_up, got_down, done] =
-            co_await when_all(send_pattern(all.client, 5'000'000, true), send_pattern(all.origin, 3'000'000, true),
-                              receive_pattern(all.origin), receive_pattern(all.client),
-                              pump(all.client_side, all.origin_side, {}));
+        auto [up, down, got_up, got_down, done] = co_await when_all(
+            send_pattern(all.client, 5'000'000, true), send_pattern(all.origin, 3'000'000, true),
+            receive_pattern(all.origin), receive_pattern(all.client), pump(all.client_side, all.origin_side, {}));
         EXPECT_EQ(got_up, 5'000'000u);
         EXPECT_EQ(got_down, 3'000'000u);
         EXPECT_EQ(done.forth.bytes, 5'000'000u);
@@ -137,13 +137,12 @@ TEST_P(pumped, an_idle_tunnel_ends_and_a_busy_one_does_not) {
 TEST_P(pumped, a_slow_reader_holds_the_sender_back_and_gets_everything) {
     loop->run([](io::event_loop& here) -> task<void> {
         ends all = co_await make_ends(here);
-        auto [sent, got, done] =
-            co_await when_all(send_pattern(all.origin, 2'000'000, true),
-                              receive_pattern(all.client, std::chrono::microseconds(100)), 
-                              [](ends& each) -> task<void> {
-                                  (void)each.client.shutdown_send();
-                                  co_await pump(each.client_side, each.origin_side, {});
-                              }(all));
+        auto [sent, got, done] = co_await when_all(send_pattern(all.origin, 2'000'000, true),
+                                                   receive_pattern(all.client, std::chrono::microseconds(100)),
+                                                   [](ends& each) -> task<void> {
+                                                       (void)each.client.shutdown_send();
+                                                       co_await pump(each.client_side, each.origin_side, {});
+                                                   }(all));
         EXPECT_EQ(got, 2'000'000u);
     }(*loop));
     expect_quiet();

@@ -16,7 +16,9 @@ time_point at(duration since_start) { return time_point(since_start); }
 
 struct probe : timer {
     explicit probe(std::vector<int>& log, int number) : timer(&fired), log(log), number(number) {}
-    static void fired(timer& self) noexcept { static_cast<probe&>(self).log.push_back(static_cast<probe&>(self).number); }
+    static void fired(timer& self) noexcept {
+        static_cast<probe&>(self).log.push_back(static_cast<probe&>(self).number);
+    }
     std::vector<int>& log;
     int number;
 };
@@ -108,7 +110,8 @@ TEST(timer_queue, a_million_timers_due_at_once_fire_without_recursion) {
 TEST(timer_queue, a_callback_may_destroy_its_timer_and_cancel_and_arm_others) {
     timer_queue queue(at(0s));
     struct other : timer {
-        explicit other(int& count) : timer([](timer& self) noexcept { ++static_cast<other&>(self).count; }), count(count) {}
+        explicit other(int& count)
+            : timer([](timer& self) noexcept { ++static_cast<other&>(self).count; }), count(count) {}
         int& count;
     };
     int fired = 0;
@@ -121,7 +124,9 @@ TEST(timer_queue, a_callback_may_destroy_its_timer_and_cancel_and_arm_others) {
                   me.queue.arm(me.second, at(2ms));
                   delete &me;
               }),
-              queue(q), first(a), second(b) {}
+              queue(q),
+              first(a),
+              second(b) {}
         timer_queue& queue;
         other& first;
         other& second;

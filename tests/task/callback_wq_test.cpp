@@ -92,7 +92,7 @@ TEST(callback_wq, one_runs_at_a_time_over_a_pool_and_each_sees_what_the_one_befo
                         ++plain_counter;
                         --inside;
                     });
-                });
+            });
         for (auto& one : producers) one.join();
     }
     EXPECT_EQ(plain_counter, 3L * each);

@@ -94,7 +94,8 @@ TEST(completion, races_the_destruction_of_its_frame) {
 // Waits on a slot; the test completes it.
 class slot_awaiter : public op_waiter {
 public:
-    explicit slot_awaiter(op_slot*& out) noexcept : op_waiter(ops, [](cancel_node&, errc, list&) noexcept {}), out_(out) {}
+    explicit slot_awaiter(op_slot*& out) noexcept
+        : op_waiter(ops, [](cancel_node&, errc, list&) noexcept {}), out_(out) {}
     ~slot_awaiter() {
         if (slot_) slot_->slab().abandon(*slot_);
     }

@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "rounds.hpp"
-#include "task/post_to.hpp"
 #include "task/scope.hpp"
 #include "task/sync_wait.hpp"
 #include "task/yield.hpp"
@@ -193,18 +192,6 @@ TEST(run_on, the_end_over_there_races_the_destruction_of_the_waiter) {
     sync_wait([](bare_workqueue& there) -> task<void> { co_await run_on(there, where_am_i()); }(other.queue()));
     EXPECT_EQ(alive, 0);
     std::printf("  %d of %d results reached their frame\n", got, total);
-}
-
-TEST(workqueue, frees_the_messages_it_did_not_run) {
-    auto token = std::make_shared<int>(1);
-    {
-        bare_workqueue queue;
-        queue.post_message([token] { FAIL(); });
-        post_to(queue, [token] { FAIL(); });
-        std::thread([&] { queue.post_message([token] { FAIL(); }); }).join();
-        EXPECT_EQ(token.use_count(), 4);
-    }
-    EXPECT_EQ(token.use_count(), 1);
 }
 
 }  // namespace

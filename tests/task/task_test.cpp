@@ -4,9 +4,9 @@
 
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
-#include <string>
 
 #include "task/scope.hpp"
 #include "task/sync_wait.hpp"

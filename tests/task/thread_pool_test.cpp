@@ -85,9 +85,10 @@ struct counted {
     std::atomic<int>* alive;
 };
 
-task<void> runs_slowly(thread_pool& pool, std::atomic<int>& alive, std::atomic<bool>& hold, int& got) {
-    auto call = [held = counted(alive), &alive, &hold] {
-        while (hold) std::this_thread::yield();
+task<void> runs_slowly(thread_pool& pool, std::atomic<int>& alive, std::atomic<int>& stage, int& got) {
+    auto call = [held = counted(alive), &alive, &stage] {
+        stage = 1;
+        while (stage == 1) std::this_thread::yield();
         return counted(alive);
     };
     co_await pool.run(std::move(call));
@@ -121,18 +122,17 @@ TEST(thread_pool, a_frame_destroyed_before_the_call_began_takes_the_call_with_it
 
 TEST(thread_pool, a_frame_destroyed_during_the_call_leaves_the_result_to_the_pool) {
     std::atomic<int> alive = 0;
-    std::atomic<bool> hold = true;
+    std::atomic<int> stage = 0;
     int got = 0;
     {
         bare_workqueue queue;
         thread_pool pool(1);
         {
             counting_scope scope(queue);
-            scope.spawn(runs_slowly(pool, alive, hold, got), "slow");
-            while (alive == 0) queue.run_ready();
-            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+            scope.spawn(runs_slowly(pool, alive, stage, got), "slow");
+            while (stage == 0) queue.run_ready();
         }
-        hold = false;
+        stage = 2;
     }
     EXPECT_EQ(alive, 0);
     EXPECT_EQ(got, 0);

@@ -7,7 +7,8 @@ capturing-lambda  a capturing lambda that is a coroutine: its captures die befor
                   give it a name or hand it to sync_wait() or run...(), where it outlives the coroutine
 if-zero           #if 0
 todo              TODO or FIXME without an issue number
-sleep             a sleep in a test: wait for the event instead
+sleep             a sleep in a test that blocks the thread: wait for the event instead (the loop's own timers,
+                  awaited, are what such tests are about)
 fixed-port        a test that binds a constant port: bind port 0 and ask which one it was
 
 A line that must do it says why: // lint-ok(RULE): reason   (# in other languages), on the line or the one before.
@@ -98,7 +99,8 @@ def todos(text: str) -> Iterator[Finding]:
         yield match.start(), "todo", f"{match.group()} without an issue number, as in TODO(#12)"
 
 
-SLEEP = re.compile(r"\b(sleep_for|sleep_until|usleep|nanosleep|time\.sleep|asyncio\.sleep|sleep\s*\(|sleep +[0-9.])")
+SLEEP = re.compile(
+    r"(?<!co_await )\b(sleep_for|sleep_until|usleep|nanosleep|time\.sleep|asyncio\.sleep|sleep\s*\(|sleep +[0-9.])")
 
 
 def sleeps(code: str) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ DOORS = ("src/io/backend/", "src/base/os/")
 ALLOW_LIST = "tools/check/systems_allow.txt"
 
 SYSTEM_HEADER = re.compile(
-    r"(sys|linux|netinet|arpa|net|asm|bits)/.*|"
+    r"(sys|linux|netinet|arpa|net|asm|bits)/[^/]*\.h|"
     r"(unistd|fcntl|poll|signal|pthread|sched|dirent|netdb|dlfcn|execinfo|ifaddrs|termios|pwd|grp|spawn|syslog|"
     r"ucontext|liburing|windows|winsock2?|ws2tcpip|mswsock|processthreadsapi|errno|aio|mqueue|semaphore|glob)\.h|"
     r"csignal|liburing/.*", re.IGNORECASE)

@@ -1,8 +1,8 @@
-#include "base/os/limits.hpp"
-
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "base/os/limits.hpp"
 
 namespace co_wq::os {
 

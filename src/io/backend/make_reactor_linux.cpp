@@ -12,9 +12,7 @@ result<std::unique_ptr<reactor>> make_reactor(reactor_kind kind, op_slab& slots,
             case reactor_kind::automatic:
                 why = "epoll: the measured choice for sockets";
                 return std::make_unique<reactor_epoll>(slots);
-            case reactor_kind::epoll:
-                why = "epoll: asked for";
-                return std::make_unique<reactor_epoll>(slots);
+            case reactor_kind::epoll: why = "epoll: asked for"; return std::make_unique<reactor_epoll>(slots);
             case reactor_kind::uring: {
                 auto made = reactor_uring::make(slots, why);
                 if (!made) return std::unexpected(made.error());

@@ -33,7 +33,8 @@ std::unexpected<error> system_failure() noexcept { return fail(from_errno(errno)
 void after_read(descriptor& entry, ssize_t got, std::size_t asked) noexcept {
     if (got < 0) {
         if (errno == EAGAIN) entry.readable = false;
-    } else if (static_cast<std::size_t>(got) < asked && got > 0 && entry.kind == descriptor_kind::stream && !entry.ended) {
+    } else if (static_cast<std::size_t>(got) < asked && got > 0 && entry.kind == descriptor_kind::stream &&
+               !entry.ended) {
         entry.readable = false;
     }
 }
@@ -258,8 +259,13 @@ public:
             case op_kind::accept: return accept_one(entry);
             case op_kind::connect: return connect_one(entry, io);
             case op_kind::poll:
-                return is_ready(entry.handle,
-                                io.length == static_cast<std::uint32_t>(direction::read) ? POLLIN : POLLOUT);
+                switch (static_cast<direction>(io.length)) {
+                    case direction::read: return is_ready(entry.handle, POLLIN);
+                    case direction::write: return is_ready(entry.handle, POLLOUT);
+                    case direction::read_end: return is_ready(entry.handle, POLLRDHUP);
+                    case direction::hang_up: return is_ready(entry.handle, 0);  // POLLERR and POLLHUP come unasked
+                }
+                return -EINVAL;
             default: return -EOPNOTSUPP;
         }
     }

@@ -59,7 +59,8 @@ void reactor_epoll::wait(time_point until) noexcept {
             count = ::epoll_pwait2(epoll_, events, batch, &limit, nullptr);
             if (count < 0 && errno == ENOSYS) precise_timeouts_ = false;  // before Linux 5.11: the loop comes back
         } else {
-            count = ::epoll_wait(epoll_, events, batch, static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 1 << 30)));
+            count = ::epoll_wait(epoll_, events, batch,
+                                 static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 1 << 30)));
         }
     }
     for (int i = 0; i < count; ++i) {

@@ -84,8 +84,7 @@ void reactor_sim::forget(descriptor& entry) noexcept {
 void reactor_sim::ready(native_handle handle, unsigned events) {
     const auto held = held_.find(handle);
     if (held != held_.end())
-        for (op_tag tag : held->second)
-            network_->after(kernel_delay(), [this, tag] { try_to_complete(tag); });
+        for (op_tag tag : held->second) network_->after(kernel_delay(), [this, tag] { try_to_complete(tag); });
     const auto at = watched_.find(handle);
     if (at == watched_.end()) return;
     ++stats_.events;

@@ -316,6 +316,10 @@ std::int32_t reactor_uring::take_arrived(descriptor& entry, op_kind kind, op_det
         return extra.accept_failure ? std::exchange(extra.accept_failure, 0) : would_block;
     }
     if (kind != op_kind::recv && kind != op_kind::poll) return would_block;
+    if (kind == op_kind::poll && io.length == static_cast<std::uint32_t>(direction::hang_up))
+        return extra.receive_failure ? POLLERR : would_block;
+    if (kind == op_kind::poll && io.length == static_cast<std::uint32_t>(direction::read_end))
+        return extra.receive_failure || extra.end_of_stream ? POLLRDHUP : would_block;
     const bool ended = extra.end_of_stream || extra.receive_failure;
     if (extra.bytes.empty()) {
         if (!ended) return would_block;
@@ -339,8 +343,8 @@ std::int32_t reactor_uring::take_arrived(descriptor& entry, op_kind kind, op_det
     }
     if (detail == op_detail::to_pipe) {
         auto& pipe = *static_cast<pipe_pair*>(io.data);
-        const ssize_t wrote = ::write(pipe.write_end, first.block + first.begin,
-                                      std::min(first.size, pipe.capacity - pipe.held));
+        const ssize_t wrote =
+            ::write(pipe.write_end, first.block + first.begin, std::min(first.size, pipe.capacity - pipe.held));
         if (wrote <= 0) return would_block;
         pipe.held += static_cast<std::uint32_t>(wrote);
         moved = static_cast<std::uint32_t>(wrote);

@@ -52,7 +52,6 @@ private:
     };
     class buffer_ring;
 
-
     explicit reactor_uring(op_slab& slots);
     void probe(std::string& why);
     io_uring_sqe& next_sqe() noexcept;

@@ -181,7 +181,8 @@ std::int32_t sim_network::accept(native_handle handle, descriptor& entry) noexce
     return accepted;
 }
 
-std::int32_t sim_network::receive(native_handle handle, descriptor& entry, std::byte* into, std::uint32_t room) noexcept {
+std::int32_t sim_network::receive(native_handle handle, descriptor& entry, std::byte* into,
+                                  std::uint32_t room) noexcept {
     endpoint& one = *find(handle);
     if (one.reset_arrived) return -ECONNRESET;
     if (one.arrived.empty()) {
@@ -196,7 +197,9 @@ std::int32_t sim_network::receive(native_handle handle, descriptor& entry, std::
     if (endpoint* sender = find(one.peer)) {
         sender->in_flight -= static_cast<std::uint32_t>(std::min<std::size_t>(sender->in_flight, count));
         const native_handle peer = one.peer;
-        after(latency(), [this, peer] { if (find(peer)) notify(peer, event_write); });
+        after(latency(), [this, peer] {
+            if (find(peer)) notify(peer, event_write);
+        });
     }
     return static_cast<std::int32_t>(count);
 }
@@ -228,8 +231,13 @@ std::int32_t sim_network::attempt(descriptor& entry, op_kind kind, op_detail det
         case op_kind::connect: return connect(handle, entry, io);
         case op_kind::poll: {
             const endpoint& one = *find(handle);
+            if (io.length == static_cast<std::uint32_t>(direction::hang_up))
+                return one.reset_arrived || (one.end_arrived && one.send_closed) ? 1 : would_block;
+            if (io.length == static_cast<std::uint32_t>(direction::read_end))
+                return one.reset_arrived || one.end_arrived ? 1 : would_block;
             if (io.length == static_cast<std::uint32_t>(direction::write)) return one.connected ? 1 : would_block;
-            return !one.arrived.empty() || one.end_arrived || one.reset_arrived || !one.backlog.empty() ? 1 : would_block;
+            return !one.arrived.empty() || one.end_arrived || one.reset_arrived || !one.backlog.empty() ? 1
+                                                                                                        : would_block;
         }
         case op_kind::recv: {
             if (detail == op_detail::to_pipe) return -EOPNOTSUPP;

@@ -99,7 +99,9 @@ private:
 
     endpoint* find(native_handle handle) noexcept;
     native_handle make(socket_address local);
-    void notify(native_handle handle, unsigned events) { if (ready_) ready_(handle, events); }
+    void notify(native_handle handle, unsigned events) {
+        if (ready_) ready_(handle, events);
+    }
     duration latency() noexcept;
     void begin_connect(native_handle handle, const socket_address& where);
     void deliver(native_handle from, std::string data, bool end, bool reset);

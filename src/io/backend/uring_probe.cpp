@@ -43,6 +43,9 @@ private:
     int sockets_[3] = {-1, -1, -1};
 };
 
+bool ask_for_multishot_accept() noexcept;
+bool race_cancels() noexcept;
+
 }  // namespace
 
 int uring_setup(io_uring& ring, unsigned entries) noexcept {
@@ -69,6 +72,18 @@ std::string uring_refusal(int system_error) {
 }
 
 bool uring_has_multishot_accept() noexcept {
+    static const bool answer = ask_for_multishot_accept();  // one process, one kernel: asked once
+    return answer;
+}
+
+bool uring_cancel_race_is_lossless() noexcept {
+    static const bool answer = race_cancels();
+    return answer;
+}
+
+namespace {
+
+bool ask_for_multishot_accept() noexcept {
     trial test;
     if (!test) return false;
     int& listener = test.socket(0);
@@ -78,7 +93,8 @@ bool uring_has_multishot_accept() noexcept {
     where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof where;
     auto* address = reinterpret_cast<sockaddr*>(&where);
-    if (::bind(listener, address, size) != 0 || ::listen(listener, 1) != 0 || ::getsockname(listener, address, &size) != 0)
+    if (::bind(listener, address, size) != 0 || ::listen(listener, 1) != 0 ||
+        ::getsockname(listener, address, &size) != 0)
         return false;
     io_uring_prep_multishot_accept(io_uring_get_sqe(&test.ring()), listener, nullptr, nullptr, SOCK_CLOEXEC);
     io_uring_submit(&test.ring());
@@ -89,8 +105,6 @@ bool uring_has_multishot_accept() noexcept {
     test.socket(2) = done.res;
     return (done.flags & IORING_CQE_F_MORE) != 0;
 }
-
-namespace {
 
 constexpr unsigned trial_buffers = 4;
 constexpr unsigned trial_bytes = 64;
@@ -129,9 +143,7 @@ bool one_race(trial& test, bool ask_before_cancel) noexcept {
     return found == sizeof sent;
 }
 
-}  // namespace
-
-bool uring_cancel_race_is_lossless() noexcept {
+bool race_cancels() noexcept {
     trial test;
     if (!test) return false;
     int pair[2];
@@ -167,5 +179,7 @@ bool uring_cancel_race_is_lossless() noexcept {
     ::munmap(memory, page);
     return good;
 }
+
+}  // namespace
 
 }  // namespace co_wq::io
