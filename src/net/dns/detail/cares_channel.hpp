@@ -1,0 +1,94 @@
+// cares_channel: c-ares on an event loop, without a thread.
+//
+// For:        the engine. c-ares makes its own sockets and keeps its own timeouts; it says which sockets it wants to
+//             read or write (on_socket_state), and the loop tells it when they are ready (serve) and when time has
+//             passed (tick).
+// Guarantees: every query gets one reply, at the latest from the destructor (`closed`). Replies come from inside
+//             query(), serve, tick or the destructor; they must not come back here. Nothing wakes the loop while no
+//             query is in flight. A socket's registration is gone before c-ares closes it, so that a new socket with
+//             the same number is never taken for the old one.
+// Threads:    the loop's own.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "io/socket.hpp"
+#include "net/dns/detail/answer.hpp"
+#include "net/dns/resolver_options.hpp"
+#include "sync/timer_queue.hpp"
+#include "task/scope.hpp"
+
+struct ares_channeldata;
+struct ares_addrinfo;
+
+namespace co_wq::net::dns::detail {
+
+class cares_channel;
+
+// Added to the status of c-ares in error::os_code, to tell it from an errno value.
+inline constexpr int cares_status_base = 100'000;
+
+struct reply {
+    answer found;
+    duration ttl{};         // the smallest of the chain; meaningless for errors
+    unsigned timeouts = 0;  // tries that had no answer
+};
+
+// What c-ares is given a pointer to: must not move or die before its reply.
+class query {
+public:
+    using function = void (*)(query& self, reply&& come) noexcept;
+    explicit query(function on_reply) noexcept : on_reply_(on_reply) {}
+    query(const query&) = delete;
+    query& operator=(const query&) = delete;
+
+private:
+    friend class cares_channel;
+    cares_channel* channel_ = nullptr;
+    const function on_reply_;
+};
+
+class cares_channel {
+public:
+    // Throws std::runtime_error.
+    cares_channel(io::event_loop& loop, const resolver_options& options);
+    ~cares_channel();
+
+    // The reply may come before this returns.
+    void ask(query& what, const std::string& name, io::address_family family);
+    std::size_t in_flight() const noexcept { return in_flight_; }
+
+private:
+    // A socket of c-ares. Shared by the tasks that wait on it, which may outlive its being open.
+    struct watched {
+        io::socket socket;
+        io::native_handle handle = io::no_handle;
+        bool wanted[2] = {};   // by direction: c-ares asks for it
+        bool waiting[2] = {};  // by direction: a task serves it
+    };
+    struct tick : timer {
+        explicit tick(cares_channel& owner) noexcept : timer(&expired), channel(owner) {}
+        static void expired(timer& self) noexcept;
+        cares_channel& channel;
+    };
+
+    static void on_socket_state(void* self, int handle, int readable, int writable) noexcept;
+    static void on_reply(void* arg, int status, int timeouts, ares_addrinfo* found) noexcept;
+    static task<void> serve(cares_channel& me, std::shared_ptr<watched> on, io::direction way);
+    void watch(io::native_handle handle, bool readable, bool writable);
+    void process(io::native_handle readable, io::native_handle writable) noexcept;
+    void arm(time_point due) noexcept;
+
+    io::event_loop& loop_;
+    duration query_timeout_;
+    std::size_t addresses_max_;
+    ares_channeldata* channel_ = nullptr;
+    std::size_t in_flight_ = 0;
+    time_point due_ = no_deadline;
+    tick tick_{*this};
+    std::vector<std::shared_ptr<watched>> watched_;
+    counting_scope tasks_;
+};
+
+}  // namespace co_wq::net::dns::detail

@@ -1,0 +1,54 @@
+// A loop, a name server on it and a resolver that asks it, for tests on each real backend.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "../io/reactors.hpp"
+#include "name_server.hpp"
+#include "net/dns/resolver.hpp"
+#include "task/yield.hpp"
+
+namespace co_wq::net::dns::test {
+
+using namespace std::chrono_literals;
+
+struct world {
+    io::event_loop& loop;
+    name_server& server;
+    resolver& names;
+
+    auto resolve(const char* host, families wanted = families::any) { return names.resolve(host, 80, wanted); }
+};
+
+class with_name_server : public testing::TestWithParam<io::test::backend> {
+protected:
+    // Runs the coroutine with a resolver whose options `change` may adjust.
+    void run(task<void> (*body)(world), void (*change)(resolver_options&) = nullptr) {
+        resolver_options options = server.options();
+        if (change) change(options);
+        resolver names(*loop, options);
+        loop->run(body(world{*loop, server, names}));
+    }
+
+    io::test::loop_under_test loop{GetParam()};
+    name_server server{*loop};
+};
+
+inline const auto real_reactors =
+    testing::Values(io::test::backend{io::reactor_kind::epoll, 0}, io::test::backend{io::reactor_kind::uring, 0});
+
+// "[2001:db8::1]:80 192.0.2.1:80", or the error.
+inline std::string text_of(const result<address_list>& found) {
+    if (!found) return found.error().message();
+    std::string text;
+    for (const auto& one : *found) text += (text.empty() ? "" : " ") + one.text();
+    return text;
+}
+
+// One A and one AAAA record for every name.
+inline reply both_families(const question& asked) {
+    if (asked.type == type_aaaa) return {.records = {aaaa("2001:db8::1")}};
+    return {.records = {a("192.0.2.1")}};
+}
+
+}  // namespace co_wq::net::dns::test
