@@ -1,4 +1,5 @@
 // Waiters and resolvers that die, or are cancelled, while c-ares is busy for them.
+#include "net/dns/connect_host.hpp"
 #include "sync/deadline.hpp"
 #include "world.hpp"
 
@@ -89,6 +90,29 @@ TEST_P(lifetime, a_resolver_may_die_in_any_turn_of_a_query_over_udp_or_tcp) {
             co_await scope.join();
         }
     }(*loop, server));
+}
+
+TEST_P(lifetime, a_connection_attempt_by_name_may_be_destroyed_in_any_turn) {
+    server.answer([](const question& asked) -> reply {
+        if (asked.type == type_aaaa) return {.records = {aaaa("::1")}};
+        return {.records = {a("127.0.0.1"), a("127.0.0.2")}};
+    });
+    run([](world on) -> task<void> {
+        result<io::socket> listener = io::test::listen_on_loopback(on.loop);
+        const std::uint16_t port = listener->local_address()->port();
+        auto connect = [](world here, std::string name, std::uint16_t where) -> task<void> {
+            (void)co_await connect_host(here.loop, here.names, std::move(name), where, {.attempt_delay = 0ns});
+        };
+        for (int turns = 0; turns < 60; ++turns) {
+            counting_scope scope(on.loop);
+            scope.spawn(connect(on, "host" + std::to_string(turns) + ".example", port));
+            for (int i = 0; i < turns; ++i) co_await yield();
+            if (turns % 3 == 2) scope.request_stop();
+            if (turns % 3 == 2) co_await scope.join();
+            scope.destroy_all();
+        }
+        co_await until_idle(on);
+    });
 }
 
 INSTANTIATE_TEST_SUITE_P(reactors, lifetime, real_reactors, io::test::name_of_case);
