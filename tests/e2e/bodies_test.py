@@ -105,7 +105,7 @@ class Chunks(ProxyTest):
                 client.half_close()
                 answer = client.read_to_end()
                 self.assertIn(answer[:12], (b"", b"HTTP/1.1 400"))
-                origin.wait_until_free()
+                origin.wait_until_free(0)
                 self.assertEqual(complete, [])
 
 

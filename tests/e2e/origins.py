@@ -77,8 +77,10 @@ class Origin:
     def wait_for(self, connections: int, within: float = TIMEOUT) -> None:
         wait_until(lambda: self.accepted >= connections, f"{connections} connections at the origin", within)
 
-    def wait_until_free(self, within: float = PROMPT) -> None:
-        wait_until(lambda: self.live == 0, "all connections to the origin ended", within)
+    def wait_until_free(self, connections: int = 1, within: float = PROMPT) -> None:
+        """Until at least so many came, and all of them are over."""
+        wait_until(lambda: self.accepted >= connections and self.live == 0,
+                   f"{connections} connections to the origin came and ended", within)
 
     def close(self) -> None:
         if self.listener.fileno() < 0:

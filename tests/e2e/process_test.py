@@ -229,7 +229,7 @@ class Signals(ProxyTest):
                 self.assertGreater(time.monotonic() - started, 0.6)
                 for client in tunnels:
                     self.assertIn(client.ended(), ("eof", "reset"))
-                origin.wait_until_free()
+                origin.wait_until_free(50)
 
     def test_the_last_tunnel_that_ends_ends_the_program(self):
         proxy = self.start_proxy()  # would drain for 10 s

@@ -205,7 +205,7 @@ class Storm(ProxyTest):
         self.examine(proxy, origin, warm)
 
     def examine(self, proxy, origin, warm: int) -> None:
-        origin.wait_until_free(TIMEOUT)
+        origin.wait_until_free(within=TIMEOUT)
         self.assert_serves(proxy)
         wait_until(lambda: proxy.tcp_states()["08"] == 0, "no CLOSE-WAIT", PROMPT)
         for each in self._origins:  # whose idle connections stay pooled while they are there

@@ -255,7 +255,7 @@ class Numbers(ProxyTest):
         self.assertEqual(self.proxy.tcp_states()["01"] >= 400, True, self.proxy.tcp_states())
         for client in tunnels:
             client.close()
-        origin.wait_until_free()
+        origin.wait_until_free(200)
 
     def test_idle_tunnels_are_cheap(self):
         origin = self.origin(hold)
@@ -268,7 +268,7 @@ class Numbers(ProxyTest):
             client.close()
 
     def test_descriptors_are_back_at_the_baseline(self):
-        origin = self.origin(echo)
+        origin, rounds = self.origin(echo), []
 
         def round_of(count: int) -> None:
             clients = [self.tunnel(origin.authority, b"x") for _ in range(count)]
@@ -278,7 +278,8 @@ class Numbers(ProxyTest):
                 if number % 3 == 2:
                     self.assertEqual(client.ended(), "eof")
                     client.close()
-            origin.wait_until_free()
+            rounds.append(count)
+            origin.wait_until_free(sum(rounds))
             wait_until(lambda: self.proxy.socket_count() == self.proxy.sockets_at_start, "sockets closed", PROMPT)
 
         round_of(100)
