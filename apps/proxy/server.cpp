@@ -187,10 +187,13 @@ result<void> server_group::open_listeners() {
 
 task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     proxy_server server(*this, loop, net::tcp_listener::adopt(loop, listeners_[index]));
+    void (proxy_server::*ordered)() = nullptr;
     {
         const std::scoped_lock guard(lock_);
         servers_.emplace_back(&loop, &server);
+        ordered = ordered_;
     }
+    if (ordered) (server.*ordered)();
     counting_scope signals(loop);
     if (index == 0) {
         log::info("listening on {} ({} {}, {}, at most {} connections)", where_.text(), options_.threads,
@@ -219,6 +222,10 @@ task<void> server_group::watch_signals(io::event_loop& loop) {
 }
 
 void server_group::each_server(void (proxy_server::*act)()) {
+    {
+        const std::scoped_lock guard(lock_);
+        ordered_ = act;
+    }
     runtime_.each([this, act](io::event_loop& loop) {
         proxy_server* here = nullptr;
         {

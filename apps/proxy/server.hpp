@@ -62,6 +62,7 @@ private:
     std::vector<io::native_handle> listeners_;  // one per loop, each taken over by its server
     std::mutex lock_;
     std::vector<std::pair<io::event_loop*, proxy_server*>> servers_;
+    void (proxy_server::*ordered_)() = nullptr;  // what a server that starts late has to do at once
 };
 
 class proxy_server {
