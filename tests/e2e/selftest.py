@@ -12,7 +12,6 @@ FAULTS = {
                         "Ends.test_origin_half_closes_first_and_still_receives"),
     "lost-early-data": ("tunnels_test", "Data.test_payload_in_the_segment_of_the_connect_reaches_the_origin"),
     "changed-bytes": ("tunnels_test", "Data.test_bytes_of_any_value_are_not_touched"),
-    "reset-as-half-close": ("tunnels_test", "Ends.test_origin_resets"),
     "forgotten-sockets": ("tunnels_test", "Ends.test_origin_closes",
                           "Numbers.test_descriptors_are_back_at_the_baseline"),
     "forgotten-half-closes": ("storm_test", "Storm.test_on_one_loop"),
