@@ -229,7 +229,7 @@ TEST(connecting_to_nobody, never_ends_in_a_connection_of_a_socket_with_itself) {
         const auto nobody = static_cast<std::uint16_t>(listen_on(here, {"127.0.0.1"}).port & ~1);
         for (int i = 0; i < 30'000; ++i) {  // as many as there are such ports
             const result<connected> made = co_await connect_host(here, through, "127.0.0.1", nobody);
-            if (made) EXPECT_NE(made->socket.local_address().value(), made->peer);
+            EXPECT_FALSE(made && made->socket.local_address().value() == made->peer);
         }
     }(loop, names));
 }

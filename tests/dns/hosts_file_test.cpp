@@ -1,6 +1,8 @@
 #include "net/dns/detail/hosts_file.hpp"
 
+#include <algorithm>
 #include <fstream>
+#include <random>
 
 #include "world.hpp"
 
@@ -22,7 +24,7 @@ private:
     static std::string name_of_test() {
         std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
         std::replace(name.begin(), name.end(), '/', '_');
-        return "hosts_" + name;
+        return "hosts_" + name + "_" + std::to_string(std::random_device()());  // several runs at once
     }
 
     std::string path_;

@@ -59,12 +59,12 @@ void hosts_file::read() {
         if (!address) continue;
         while (words >> word) {
             if (!normalize_host_name(word)) continue;
-            lists& entry = found[word];
-            (address->family() == io::address_family::ipv6 ? entry.ipv6 : entry.ipv4).push_back(*address);
+            lists& known = found[word];
+            (address->family() == io::address_family::ipv6 ? known.ipv6 : known.ipv4).push_back(*address);
         }
     }
     names_.clear();
-    for (auto& [name, entry] : found) names_[name] = {make(std::move(entry.ipv4)), make(std::move(entry.ipv6))};
+    for (auto& [name, known] : found) names_[name] = {make(std::move(known.ipv4)), make(std::move(known.ipv6))};
 }
 
 }  // namespace co_wq::net::dns::detail
