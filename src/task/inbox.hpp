@@ -35,7 +35,11 @@ struct std_atomics {
     }
     static void relax(unsigned round) noexcept {
         if (round < 64) {
+#if defined(__x86_64__) || defined(__i386__)
             __builtin_ia32_pause();
+#elif defined(__aarch64__)
+            asm volatile("yield");
+#endif
         } else {
             std::this_thread::yield();  // the holder was preempted
         }
