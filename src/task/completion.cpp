@@ -42,10 +42,13 @@ completion::completion(op_slot& slot) noexcept
 
 completion completion::of(op_slot& slot) noexcept {
     const op_state now = slot.state();
+    const fault_context facts{
+        .operation = name_of(now), .queue = slot.slab().queue().name(), .generation = slot.tag().generation};
     if (now != op_state::armed && now != op_state::cancel_requested && now != op_state::orphaned)
-        raise_fault(
-            fault_kind::caller, "slot is armed", "a completion is made from an armed operation",
-            {.operation = name_of(now), .queue = slot.slab().queue().name(), .generation = slot.tag().generation});
+        raise_fault(fault_kind::caller, "slot is armed", "a completion is made from an armed operation", facts);
+    if (slot.kind() != op_kind::wait && slot.kind() != op_kind::remote)
+        raise_fault(fault_kind::caller, "slot is a wait or remote work",
+                    "what a reactor carries out, the reactor completes", facts);
     return completion(slot);
 }
 

@@ -120,8 +120,8 @@ public:
             lost();
     }
 
-    // The right to end an armed operation slot. The caller is its completer, and makes one token per operation.
-    // The slab's own thread.
+    // The right to end an armed slot of kind wait or remote. The caller is its completer, and makes one token per
+    // operation. The slab's own thread.
     static completion of(op_slot& slot) noexcept;
 
     const char* what() const noexcept { return what_; }

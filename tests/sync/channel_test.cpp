@@ -81,7 +81,7 @@ TEST_P(channel_of, every_value_reaches_exactly_one_of_many_receivers_on_two_thre
     channel<number> pipe(GetParam());
     std::vector<int> got[2];
     std::vector<int> sent[2];
-    const int each = rounds(5'000);
+    const int each = rounds(2'000);
     std::atomic<int> producing = 4;
     auto producer = [&](int first, std::vector<int>& log) -> task<void> {
         co_await sends(pipe, first, first + each - 1, log);
@@ -278,15 +278,15 @@ TEST(channel, send_on_another_thread_races_the_end_of_the_receiver_without_losin
     channel<number> pipe(4);
     int received = 0;
     int cancelled = 0;
-    const int total = rounds(100'000);
+    race_window window(rounds(100'000));
     {
         sparring_partner sender([&] { EXPECT_TRUE(pipe.try_send(make(7))); });
         auto counts = [](channel<number>& from, int& yes, int& no) -> task<void> {
             const auto got = co_await from.recv();
             ++(got ? yes : no);
         };
-        race_window window;
-        for (int round = 0; round < total; ++round) {
+        while (window.next()) {
+            const int round = window.round();
             const int before = received;
             {
                 counting_scope scope(queue);
@@ -308,7 +308,8 @@ TEST(channel, send_on_another_thread_races_the_end_of_the_receiver_without_losin
         }
     }
     queue.run_ready();
-    std::printf("  received %d, cancelled %d, destroyed %d\n", received, cancelled, total - received - cancelled);
+    std::printf("  received %d, cancelled %d, destroyed %d\n", received, cancelled,
+                window.done() - received - cancelled);
 }
 
 TEST(channel, recv_on_another_thread_races_the_end_of_the_sender_without_losing_a_value) {
@@ -317,7 +318,7 @@ TEST(channel, recv_on_another_thread_races_the_end_of_the_sender_without_losing_
     int sent = 0;
     int failed = 0;
     std::atomic<int> taken = 0;
-    const int total = rounds(100'000);
+    race_window window(rounds(100'000));
     {
         sparring_partner receiver([&] {
             if (pipe.try_recv()) ++taken;
@@ -326,8 +327,8 @@ TEST(channel, recv_on_another_thread_races_the_end_of_the_sender_without_losing_
             const auto done = co_await to.send(make(1));
             ++(done ? yes : no);
         };
-        race_window window;
-        for (int round = 0; round < total; ++round) {
+        while (window.next()) {
+            const int round = window.round();
             const int before = taken;
             const int sent_before = sent;
             const int failed_before = failed;

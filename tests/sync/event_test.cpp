@@ -139,15 +139,15 @@ TEST(event, set_on_another_thread_races_cancellation_and_destruction) {
     int released = 0;
     int cancelled = 0;
     int destroyed = 0;
-    const int total = rounds(100'000);
+    race_window window(rounds(100'000));
     {
         sparring_partner setter([&] { ready.set(); });
         auto counts = [](event& on, int& yes, int& no) -> task<void> {
             const auto ended = co_await on.wait();
             ++(ended ? yes : no);
         };
-        race_window window;
-        for (int round = 0; round < total; ++round) {
+        while (window.next()) {
+            const int round = window.round();
             ready.reset();
             const int before = released;
             counting_scope scope(queue);
@@ -168,7 +168,7 @@ TEST(event, set_on_another_thread_races_cancellation_and_destruction) {
         }
     }
     queue.run_ready();
-    EXPECT_EQ(released + cancelled + destroyed, total);
+    EXPECT_EQ(released + cancelled + destroyed, window.done());
     EXPECT_GT(released, 0);
     EXPECT_EQ(queue.slots().counters().in_flight(), 0u);
     std::printf("  released %d, cancelled %d, destroyed %d\n", released, cancelled, destroyed);

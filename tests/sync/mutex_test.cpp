@@ -118,7 +118,7 @@ TEST(mutex, a_frame_destroyed_while_it_holds_the_lock_unlocks) {
 TEST(mutex, excludes_tasks_of_two_threads_from_each_other) {
     mutex one;
     long plain = 0;  // guarded by one
-    const int each = rounds(20'000);
+    const int each = rounds(5'000);
     auto counts = [&](int times, bool suspends) -> task<void> {
         for (int i = 0; i < times; ++i) {
             const auto held = co_await one.lock();
@@ -147,15 +147,15 @@ TEST(mutex, unlock_on_another_thread_races_cancellation_and_destruction_without_
     std::optional<mutex::guard> held;
     int locked = 0;
     int cancelled = 0;
-    const int total = rounds(100'000);
+    race_window window(rounds(100'000));
     {
         sparring_partner unlocker([&] { held.reset(); });
         auto counts = [](mutex& what, int& yes, int& no) -> task<void> {
             const auto mine = co_await what.lock();
             ++(mine ? yes : no);
         };
-        race_window window;
-        for (int round = 0; round < total; ++round) {
+        while (window.next()) {
+            const int round = window.round();
             const int before = locked;
             held = one.try_lock();
             ASSERT_TRUE(held) << round;
@@ -179,7 +179,7 @@ TEST(mutex, unlock_on_another_thread_races_cancellation_and_destruction_without_
     queue.run_ready();
     EXPECT_FALSE(one.is_locked());
     EXPECT_EQ(queue.slots().counters().in_flight(), 0u);
-    std::printf("  locked %d, cancelled %d, destroyed %d\n", locked, cancelled, total - locked - cancelled);
+    std::printf("  locked %d, cancelled %d, destroyed %d\n", locked, cancelled, window.done() - locked - cancelled);
 }
 
 TEST(mutex_death, destroying_it_locked_is_reported) {

@@ -109,15 +109,15 @@ TEST(semaphore, release_on_another_thread_races_cancellation_and_destruction_wit
     semaphore permits(0);
     int taken = 0;
     int cancelled = 0;
-    const int total = rounds(100'000);
+    race_window window(rounds(100'000));
     {
         sparring_partner releaser([&] { permits.release(); });
         auto counts = [](semaphore& from, int& yes, int& no) -> task<void> {
             const auto permit = co_await from.acquire();
             ++(permit ? yes : no);
         };
-        race_window window;
-        for (int round = 0; round < total; ++round) {
+        while (window.next()) {
+            const int round = window.round();
             const int before = taken;
             {
                 counting_scope scope(queue);
@@ -141,7 +141,7 @@ TEST(semaphore, release_on_another_thread_races_cancellation_and_destruction_wit
     }
     queue.run_ready();
     EXPECT_EQ(queue.slots().counters().in_flight(), 0u);
-    std::printf("  taken %d, cancelled %d, destroyed %d\n", taken, cancelled, total - taken - cancelled);
+    std::printf("  taken %d, cancelled %d, destroyed %d\n", taken, cancelled, window.done() - taken - cancelled);
 }
 
 TEST(semaphore, bounds_how_many_are_inside_over_two_threads) {

@@ -70,7 +70,7 @@ TEST(completion, a_callback_on_another_thread_resumes_the_coroutine_with_its_res
 
 TEST(completion, races_the_destruction_of_its_frame) {
     int got = 0;
-    const int total = rounds(100'000);
+    race_window window(rounds(100'000));
     {
         bare_workqueue queue;
         callback_library library;
@@ -80,15 +80,14 @@ TEST(completion, races_the_destruction_of_its_frame) {
             EXPECT_EQ(result, 8);
             ++count;
         };
-        race_window window;
-        for (int round = 0; round < total; ++round) {
+        while (window.next()) {
             counting_scope scope(queue);
             scope.spawn(one(library, strand, got), "one");
             for (int step = 0; step <= window.steps(); ++step) queue.run_ready();
             window.note(!scope.empty());
         }
     }
-    std::printf("  %d of %d results reached their frame\n", got, total);
+    std::printf("  %d of %d results reached their frame\n", got, window.done());
 }
 
 // Waits on a slot; the test completes it.
@@ -260,6 +259,14 @@ TEST_F(completion_death, a_token_of_a_slot_that_is_not_armed_is_reported) {
             (void)completion::of(slot);
         },
         "made from an armed operation[^$]*operation: filled");
+    EXPECT_DEATH(
+        {
+            bare_workqueue queue;
+            op_slot& slot = queue.slots().fill(op_kind::recv, nullptr);
+            queue.slots().arm(slot);
+            (void)completion::of(slot);
+        },
+        "the reactor completes");
 }
 
 }  // namespace

@@ -178,20 +178,19 @@ TEST(run_on, the_end_over_there_races_the_destruction_of_the_waiter) {
         ++got;
     };
     int got = 0;
-    const int total = rounds(20'000);
+    race_window window(rounds(20'000));
     {
         bare_workqueue queue;
-        race_window window;
-        for (int round = 0; round < total; ++round) {
+        while (window.next()) {
             counting_scope scope(queue);
-            scope.spawn(waits(round % 5, got), "waits");
+            scope.spawn(waits(window.round() % 5, got), "waits");
             for (int step = 0; step <= window.steps(); ++step) queue.run_ready();
             window.note(!scope.empty());
         }
     }
     sync_wait([](bare_workqueue& there) -> task<void> { co_await run_on(there, where_am_i()); }(other.queue()));
     EXPECT_EQ(alive, 0);
-    std::printf("  %d of %d results reached their frame\n", got, total);
+    std::printf("  %d of %d results reached their frame\n", got, window.done());
 }
 
 }  // namespace

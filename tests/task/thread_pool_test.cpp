@@ -141,7 +141,7 @@ TEST(thread_pool, a_frame_destroyed_during_the_call_leaves_the_result_to_the_poo
 TEST(thread_pool, completion_races_the_destruction_of_the_frame) {
     std::atomic<int> alive = 0;
     int got = 0;
-    const int total = rounds(100'000);
+    race_window window(rounds(100'000));
     {
         bare_workqueue queue;
         thread_pool pool(1);
@@ -150,21 +150,20 @@ TEST(thread_pool, completion_races_the_destruction_of_the_frame) {
             co_await where.run(std::move(call));
             ++result;
         };
-        race_window window;
-        for (int round = 0; round < total; ++round) {
+        while (window.next()) {
             counting_scope scope(queue);
             scope.spawn(quick(pool, alive, got), "quick");
             for (int step = 0; step <= window.steps(); ++step) queue.run_ready();
             window.note(!scope.empty());
         }
         const op_counters& seen = queue.slots().counters();
-        EXPECT_EQ(seen.started, static_cast<std::uint64_t>(total));
+        EXPECT_EQ(seen.started, static_cast<std::uint64_t>(window.done()));
         while (seen.in_flight() > 0) queue.run_ready();
         EXPECT_EQ(seen.started, seen.finished);
         EXPECT_EQ(seen.fired, static_cast<std::uint64_t>(got));
     }
     EXPECT_EQ(alive, 0);
-    std::printf("  %d of %d results reached their frame\n", got, total);
+    std::printf("  %d of %d results reached their frame\n", got, window.done());
 }
 
 TEST(thread_pool_death, an_empty_callable_is_reported) {
