@@ -4,36 +4,14 @@
 // slabs and tables filled), then a measured number of times.
 #include <array>
 #include <cstdio>
-#include <cstdlib>
-#include <new>
 
 #include "support/loopback_pair.hpp"
+#include "support/counted_heap.hpp"
 #include "support/options.hpp"
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "task/when.hpp"
 #include "task/yield.hpp"
-
-namespace {
-
-long allocations = 0;
-
-void* counted(std::size_t bytes, std::size_t alignment) {
-    ++allocations;
-    if (void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment)) return memory;
-    throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-    return counted(bytes, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace co_wq::bench {
 namespace {
@@ -107,10 +85,10 @@ using workload = task<void> (*)(socket_pair&, io::event_loop&, long);
 
 task<bool> measure(io::event_loop& loop, socket_pair& pair, const char* name, workload work) {
     co_await work(pair, loop, round_trips / 10);
-    const long before = allocations;
+    const std::size_t before = heap_allocations();
     co_await work(pair, loop, round_trips);
-    const long counted = allocations - before;
-    std::printf("%-6s %-28s %ld operations, %ld allocations, %.6f per operation\n", loop.reactor().name(), name,
+    const std::size_t counted = heap_allocations() - before;
+    std::printf("%-6s %-28s %ld operations, %zu allocations, %.6f per operation\n", loop.reactor().name(), name,
                 round_trips, counted, static_cast<double>(counted) / static_cast<double>(round_trips));
     co_return counted == 0;
 }

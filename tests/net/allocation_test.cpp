@@ -1,35 +1,13 @@
 // In steady state an operation allocates nothing.
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "io/reactors.hpp"
 #include "net/pump.hpp"
+#include "support/counted_heap.hpp"
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "task/when.hpp"
 #include "task/yield.hpp"
-
-namespace {
-std::size_t allocations = 0;
-}
-
-#if !defined(CO_WQ_SANITIZED)
-void* operator new(std::size_t size) {
-    ++allocations;
-    if (void* memory = std::malloc(size)) return memory;
-    throw std::bad_alloc();
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    ++allocations;
-    const std::size_t unit = static_cast<std::size_t>(alignment);
-    if (void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return memory;
-    throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace co_wq::net {
 namespace {
@@ -70,19 +48,19 @@ TEST_P(steady_state, echoes_tasks_timers_and_fan_outs_do_not_touch_the_heap) {
             io::test::connection pair = co_await io::test::make_connection(here);
             tcp_stream near(std::move(pair.near)), far(std::move(pair.far));
             co_await when_all(bounce(near, 200, true, leased), bounce(far, 200, false, leased));
-            const std::size_t before = allocations;
+            const std::size_t before = heap_allocations();
             // two blocks of the test itself
             co_await when_all(bounce(near, 500, true, leased), bounce(far, 500, false, leased));
-            EXPECT_LE(allocations - before, 2u);
+            EXPECT_LE(heap_allocations() - before, 2u);
         }
         co_await with_timeout(1s, short_sleep());
-        const std::size_t before = allocations;
+        const std::size_t before = heap_allocations();
         for (int i = 0; i < 100; ++i) {
             co_await with_timeout(1s, short_sleep());
             co_await when_all(short_sleep(), short_sleep());
             co_await yield();
         }
-        EXPECT_EQ(allocations, before);
+        EXPECT_EQ(heap_allocations(), before);
     }(*loop));
 }
 
@@ -90,4 +68,3 @@ INSTANTIATE_TEST_SUITE_P(reactors, steady_state, io::test::every_reactor, io::te
 
 }  // namespace
 }  // namespace co_wq::net
-#endif

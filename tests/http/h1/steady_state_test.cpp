@@ -1,9 +1,6 @@
 // The promise that a connection's parser and output buffer do not allocate once they have seen their largest head.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <string>
 
 #include "http/error_page.hpp"
@@ -11,18 +8,7 @@
 #include "http/h1/forward_head.hpp"
 #include "http/h1/request_parser.hpp"
 #include "http/h1/response_parser.hpp"
-
-namespace {
-std::atomic<long> allocations{0};
-}
-
-void* operator new(std::size_t size) {
-    allocations.fetch_add(1, std::memory_order_relaxed);  // a counter read on this thread
-    if (void* memory = std::malloc(size)) return memory;
-    throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "support/counted_heap.hpp"
 
 namespace co_wq::http::h1 {
 namespace {
@@ -61,9 +47,9 @@ TEST(steady_state, an_exchange_on_a_warm_connection_does_not_allocate) {
     };
     exchange();
     exchange();
-    const long before = allocations.load();
+    const std::size_t before = heap_allocations();
     for (int i = 0; i < 100; ++i) exchange();
-    EXPECT_EQ(allocations.load(), before);
+    EXPECT_EQ(heap_allocations(), before);
 }
 
 TEST(steady_state, an_idle_connection_can_give_its_memory_back) {

@@ -1,0 +1,32 @@
+#include "support/counted_heap.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+constinit std::atomic<std::size_t> allocations = 0;
+
+#if !defined(CO_WQ_SANITIZED)
+void* counted(std::size_t bytes, std::size_t alignment) {
+    allocations.fetch_add(1, std::memory_order_relaxed);  // a number; it orders nothing
+    if (void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment)) return memory;
+    throw std::bad_alloc();
+}
+#endif
+
+}  // namespace
+
+std::size_t co_wq::heap_allocations() noexcept { return allocations.load(std::memory_order_relaxed); }
+
+#if !defined(CO_WQ_SANITIZED)
+void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+    return counted(bytes, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#endif
