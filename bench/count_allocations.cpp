@@ -5,8 +5,8 @@
 #include <array>
 #include <cstdio>
 
-#include "support/loopback_pair.hpp"
 #include "support/counted_heap.hpp"
+#include "support/loopback_pair.hpp"
 #include "support/options.hpp"
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"

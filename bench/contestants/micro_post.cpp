@@ -6,7 +6,7 @@
 namespace co_wq::bench {
 namespace {
 
-class chain : public worknode {
+class alignas(64) chain : public worknode {  // on one cache line wherever it stands
 public:
     chain(workqueue& queue, long links) noexcept : worknode(&step), queue_(queue), left_(links) {}
     bool ended() const noexcept { return left_ == 0; }

@@ -18,35 +18,43 @@ namespace {
     co_return;
 }
 
-task<void> run_all(io::event_loop& loop, const options& given) {
-    for (const bool warm : {false, true}) {
-        long n = warm ? given.count(5e6) : 50'000;
-        long sum = 0;
-        std::int64_t start = wall_ns();
-        for (long i = 0; i < n; ++i) sum += co_await leaf(i);
-        if (warm) report("task_depth1", wall_ns() - start, n);
-        require(sum == n * (n + 1) / 2, "task_depth1: the sum");
+task<void> measure_depth1(long n, bool warm) {
+    long sum = 0;
+    const std::int64_t start = wall_ns();
+    for (long i = 0; i < n; ++i) sum += co_await leaf(i);
+    if (warm) report("task_depth1", wall_ns() - start, n);
+    require(sum == n * (n + 1) / 2, "task_depth1: the sum");
+}
 
-        n = warm ? given.count(5e5) : 5'000;
-        sum = 0;
-        start = wall_ns();
-        for (long i = 0; i < n; ++i) sum += co_await nest(10, i);
-        if (warm) report("task_depth10", wall_ns() - start, n);
-        require(sum == n * (n - 1) / 2 + 10 * n, "task_depth10: the sum");
+task<void> measure_depth10(long n, bool warm) {
+    long sum = 0;
+    const std::int64_t start = wall_ns();
+    for (long i = 0; i < n; ++i) sum += co_await nest(10, i);
+    if (warm) report("task_depth10", wall_ns() - start, n);
+    require(sum == n * (n - 1) / 2 + 10 * n, "task_depth10: the sum");
+}
 
-        n = warm ? given.count(1e6) : 5'000;
-        sum = 0;
-        counting_scope scope(loop);
-        start = wall_ns();
-        for (long i = 0; i < n; ++i) {
-            long out = 0;
-            scope.spawn(leaf_into(i, out), "leaf");
-            co_await scope.join();
-            sum += out;
-        }
-        if (warm) report("spawn_join", wall_ns() - start, n);
-        require(sum == n * (n + 1) / 2, "spawn_join: the sum");
+task<void> measure_spawn_join(io::event_loop& loop, long n, bool warm) {
+    long sum = 0;
+    counting_scope scope(loop);
+    const std::int64_t start = wall_ns();
+    for (long i = 0; i < n; ++i) {
+        long out = 0;
+        scope.spawn(leaf_into(i, out), "leaf");
+        co_await scope.join();
+        sum += out;
     }
+    if (warm) report("spawn_join", wall_ns() - start, n);
+    require(sum == n * (n + 1) / 2, "spawn_join: the sum");
+}
+
+task<void> run_all(io::event_loop& loop, const options& given) {
+    co_await measure_depth1(50'000, false);
+    co_await measure_depth10(5'000, false);
+    co_await measure_spawn_join(loop, 5'000, false);
+    co_await measure_depth1(given.count(5e6), true);
+    co_await measure_depth10(given.count(5e5), true);
+    co_await measure_spawn_join(loop, given.count(1e6), true);
 }
 
 }  // namespace

@@ -1,11 +1,16 @@
 #include "base/pool.hpp"
 
 #include <mutex>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 namespace co_wq::detail {
+
+#if defined(__clang__)
+constinit const char library_built_by_clang = 0;
+#else
+constinit const char library_built_by_gcc = 0;
+#endif
 
 constinit thread_local pool_cache thread_pool_cache;
 
@@ -16,7 +21,7 @@ constexpr std::size_t chunk_bytes = 16 * 1024;
 
 struct depot {
     std::mutex lock;
-    std::vector<std::pair<pool_block*, std::uint32_t>> batches[pool_classes];
+    std::vector<pool_block*> batches[pool_classes];
 };
 
 // Never destroyed: threads may return memory until the very end of the process.
@@ -32,8 +37,7 @@ struct flush_at_thread_exit {
             auto& bin = thread_pool_cache.bins[size_class];
             if (!bin.head) continue;
             const std::scoped_lock guard(shared_depot().lock);
-            shared_depot().batches[size_class].emplace_back(bin.head, bin.count);
-            bin = {};
+            shared_depot().batches[size_class].push_back(std::exchange(bin.head, nullptr));
         }
     }
 };
@@ -48,7 +52,7 @@ void* pool_refill(std::size_t size_class) {
         const std::scoped_lock guard(shared_depot().lock);
         auto& kept = shared_depot().batches[size_class];
         if (!kept.empty()) {
-            std::tie(bin.head, bin.count) = kept.back();
+            bin.head = kept.back();
             kept.pop_back();
         }
     }
@@ -56,31 +60,19 @@ void* pool_refill(std::size_t size_class) {
         const std::size_t size = (size_class + 1) * pool_class_bytes;
         const std::size_t count = chunk_bytes / size;
         auto* chunk = static_cast<std::byte*>(::operator new(count * size, std::align_val_t{64}));
-        for (std::size_t i = count; i-- > 0;) {
-            auto* block = reinterpret_cast<pool_block*>(chunk + i * size);
-            block->next = bin.head;
-            bin.head = block;
-        }
-        bin.count = static_cast<std::uint32_t>(count);
+        for (std::size_t i = count; i-- > 0;) bin.push(chunk + i * size);
     }
-    pool_block* block = bin.head;
-    bin.head = block->next;
-    --bin.count;
-    return block;
+    return bin.pop();
 }
 
 void pool_spill(std::size_t size_class) noexcept {
     flusher.armed = true;
     auto& bin = thread_pool_cache.bins[size_class];
-    while (bin.count > pool_bin_limit / 2) {
-        pool_block* first = bin.head;
-        pool_block* last = first;
-        for (std::uint32_t i = 1; i < batch; ++i) last = last->next;
-        bin.head = last->next;
-        bin.count -= batch;
-        last->next = nullptr;
+    while (bin.count() > pool_bin_limit / 2) {
+        pool_cache::bin surplus;
+        for (std::uint32_t i = 0; i < batch; ++i) surplus.push(bin.pop());
         const std::scoped_lock guard(shared_depot().lock);
-        shared_depot().batches[size_class].emplace_back(first, batch);
+        shared_depot().batches[size_class].push_back(surplus.head);
     }
 }
 

@@ -12,6 +12,8 @@
 #include <new>
 #include <utility>
 
+#include "base/compiler.hpp"
+
 namespace co_wq {
 
 inline constexpr std::size_t pool_class_bytes = 64;
@@ -20,25 +22,31 @@ inline constexpr std::size_t pool_classes = pool_max_bytes / pool_class_bytes;
 
 namespace detail {
 
+// A free block knows how many there are from itself on, so that taking one writes nothing but the list's head.
 struct pool_block {
     pool_block* next;
+    std::uint32_t count;
 };
 
 // constinit and trivially destructible, so that access is one thread-relative load.
 struct pool_cache {
     struct bin {
         pool_block* head = nullptr;
-        std::uint32_t count = 0;
+
+        std::uint32_t count() const noexcept { return head ? head->count : 0; }
+        void push(void* memory) noexcept { head = ::new (memory) pool_block{head, count() + 1}; }
+        pool_block* pop() noexcept { return std::exchange(head, head->next); }
     };
     bin bins[pool_classes];
 };
 
 extern constinit thread_local pool_cache thread_pool_cache;
 
-void* pool_refill(std::size_t size_class);
-void pool_spill(std::size_t size_class) noexcept;
-void* pool_large(std::size_t size);
-void pool_large_free(void* memory, std::size_t size) noexcept;
+// Spilling is the last thing a caller does, refilling is not.
+CO_WQ_RARE void* pool_refill(std::size_t size_class);
+[[gnu::cold, gnu::noinline]] void pool_spill(std::size_t size_class) noexcept;
+CO_WQ_RARE void* pool_large(std::size_t size);
+[[gnu::cold, gnu::noinline]] void pool_large_free(void* memory, std::size_t size) noexcept;
 
 inline constexpr std::uint32_t pool_bin_limit = 4096;
 
@@ -54,12 +62,9 @@ inline void* pool_allocate(std::size_t size) {
     if (size_class >= pool_classes) [[unlikely]]
         return detail::pool_large(size);
     auto& bin = detail::thread_pool_cache.bins[size_class];
-    detail::pool_block* block = bin.head;
-    if (!block) [[unlikely]]
+    if (!bin.head) [[unlikely]]
         return detail::pool_refill(size_class);
-    bin.head = block->next;
-    --bin.count;
-    return block;
+    return bin.pop();
 }
 
 inline void pool_free(void* memory, std::size_t size) noexcept {
@@ -67,10 +72,8 @@ inline void pool_free(void* memory, std::size_t size) noexcept {
     if (size_class >= pool_classes) [[unlikely]]
         return detail::pool_large_free(memory, size);
     auto& bin = detail::thread_pool_cache.bins[size_class];
-    auto* block = static_cast<detail::pool_block*>(memory);
-    block->next = bin.head;
-    bin.head = block;
-    if (++bin.count > detail::pool_bin_limit) [[unlikely]]
+    bin.push(memory);
+    if (bin.head->count > detail::pool_bin_limit) [[unlikely]]
         detail::pool_spill(size_class);
 }
 #endif

@@ -1,5 +1,6 @@
 #include "io/event_loop.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "base/log.hpp"
@@ -93,14 +94,24 @@ void event_loop::spin_or_wait(time_point until) noexcept {
     incoming().stay_awake();
 }
 
+void event_loop::size_batch(duration last_turn) noexcept {
+    if (ran_ < batch_) return;  // what was ready fitted in, and the loop may have slept
+    if (last_turn < turn_short) {
+        batch_ = std::min(batch_ * 2, batch_max);
+    } else if (last_turn > turn_long) {
+        batch_ = std::max(batch_ / 2, batch_min);
+    }
+}
+
 void event_loop::run_ready() noexcept {
     ++turns_;
     const time_point now_is = reactor_->now();
+    size_batch(now_is - turn_time_);
     slots().recorder().set_time(now_is);
     turn_time_ = now_is;
     timer_wheel_->advance(now_is);
     collect();
-    run_batch(256);
+    ran_ = run_batch(batch_);
 }
 
 void event_loop::take_events() noexcept {

@@ -90,6 +90,7 @@ private:
     void begin_run() noexcept { require_owner(); }
     void end_run() noexcept {}
     void spin_or_wait(time_point until) noexcept;
+    void size_batch(duration last_turn) noexcept;
     void start();
     void leak() noexcept;
 
@@ -102,6 +103,14 @@ private:
     time_point turn_time_{};
     pipe_pool pipes_;
     std::uint64_t turns_ = 0;
+    // How many nodes a turn runs at most. Asking the system for events costs as much as running some hundred small
+    // nodes, so the batch grows while a whole one is done in no time, and shrinks when turns become long.
+    static constexpr std::size_t batch_min = 256;
+    static constexpr std::size_t batch_max = 4096;
+    static constexpr duration turn_short = std::chrono::microseconds(25);
+    static constexpr duration turn_long = std::chrono::microseconds(100);
+    std::size_t batch_ = batch_min;
+    std::size_t ran_ = 0;
 };
 
 namespace detail {

@@ -26,7 +26,7 @@ public:
         env_ = parent.env();
         if (env_.scope && env_.scope != &scope_) scope_.attach(*env_.scope);
         env_.scope = &scope_;
-        child_->link_to(*this, waiting, &env_);
+        child_->link_to(parent, &env_);
         running_frame = child_;
         return child_->self();
     }

@@ -62,7 +62,7 @@ public:
     // True: the owner slept and must be woken by the caller, who is the only one told so.
     bool push(worknode& node) noexcept {
         CO_WQ_REQUIRE(!node.queued(), "a node can wait in one queue only");
-        node.prev_ = &node;
+        node.link_ = &node.next_;
         std::uintptr_t seen = word_.load(Atomics::relaxed);
         do {
             node.next_ = seen == idle ? nullptr : reinterpret_cast<worknode*>(seen);
@@ -94,7 +94,8 @@ public:
     static worknode& pop(worknode*& list) noexcept {
         worknode& node = *list;
         list = node.next_;
-        node.next_ = node.prev_ = nullptr;
+        node.next_ = nullptr;
+        node.link_ = nullptr;
         return node;
     }
 

@@ -13,7 +13,7 @@ public:
 
     void push(worknode& node) noexcept {
         CO_WQ_REQUIRE(!node.queued(), "a node can wait in one queue only");
-        node.prev_ = &node;
+        node.link_ = &node.next_;
         node.next_ = nullptr;
         (head_ ? tail_->next_ : head_) = &node;
         tail_ = &node;
@@ -23,7 +23,8 @@ public:
     worknode* pop() noexcept {
         if (!head_) return nullptr;
         worknode* node = std::exchange(head_, head_->next_);
-        node->prev_ = node->next_ = nullptr;
+        node->next_ = nullptr;
+        node->link_ = nullptr;
         return node;
     }
 

@@ -1,10 +1,13 @@
 #include "task/promise.hpp"
 
 #include <cstdio>
+#include <memory>
 
 namespace co_wq {
 
 constinit thread_local promise_base* detail::running_frame = nullptr;
+
+void detail::drop_exception(std::exception_ptr& kept) noexcept { std::destroy_at(&kept); }
 
 void destroy_tree(promise_base& root) noexcept {
     promise_base* frame = &root;
@@ -12,18 +15,23 @@ void destroy_tree(promise_base& root) noexcept {
         awaiter_base* waiting = frame->awaiting_;
         if (waiting && waiting->ops().take_child) {
             if (promise_base* child = waiting->ops().take_child(*waiting)) {
-                // the child will never resume anybody now: its continuation serves as the way back up
-                child->continuation_ = std::coroutine_handle<>::from_address(frame);
+                child->after_ = reinterpret_cast<std::uintptr_t>(frame);  // the way back up
                 frame = child;
                 continue;
             }
         }
-        auto* up = static_cast<promise_base*>(frame->continuation_.address());
-        const bool last = frame == &root;
+        promise_base* const up = frame == &root ? nullptr : frame->waiting_frame();
         frame->self().destroy();
-        if (last) return;
+        if (!up) return;
         frame = up;
     }
+}
+
+const promise_base* detail::innermost_running() noexcept {
+    const promise_base* frame = running_frame;
+    while (frame && frame->awaiting() && frame->awaiting()->ops().passes_control)
+        frame = frame->awaiting()->ops().child_at(*frame->awaiting(), 0);
+    return frame;
 }
 
 std::size_t write_await_chain(const promise_base* innermost, char* out, std::size_t room) noexcept {
@@ -43,8 +51,7 @@ std::size_t write_await_chain(const promise_base* innermost, char* out, std::siz
                                         unsigned(where.line()), where.function_name(), what);
         if (wrote < 0) break;
         used += static_cast<std::size_t>(wrote);
-        const awaiter_base* owner = frame->owner();
-        frame = owner ? owner->frame() : nullptr;
+        frame = frame->parent();
     }
     return used < room ? used : room - 1;
 }
@@ -52,7 +59,7 @@ std::size_t write_await_chain(const promise_base* innermost, char* out, std::siz
 namespace {
 const bool chain_writer_installed = [] {
     detail::set_chain_writer(
-        [](char* out, std::size_t room) noexcept { return write_await_chain(detail::running_frame, out, room); });
+        [](char* out, std::size_t room) noexcept { return write_await_chain(detail::innermost_running(), out, room); });
     return true;
 }();
 }  // namespace

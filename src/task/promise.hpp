@@ -9,6 +9,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <source_location>
 #include <type_traits>
 #include <utility>
@@ -37,12 +38,14 @@ struct awaiter_ops {
     const char* what;
     // Hands over one child frame for teardown, which then is the caller's; null: none left.
     promise_base* (*take_child)(awaiter_base&) noexcept = nullptr;
-    // A child whose continuation is empty has ended; says what to resume.
+    // A child that is linked to the awaiter has ended; says what to resume.
     std::coroutine_handle<> (*child_done)(awaiter_base&, promise_base&) noexcept = nullptr;
     // The index-th child, for whoever draws the tree; null past the end.
     promise_base* (*child_at)(const awaiter_base&, std::size_t index) noexcept = nullptr;
     // Text such as "recv fd 12"; returns its length.
     std::size_t (*describe)(const awaiter_base&, char* out, std::size_t room) noexcept = nullptr;
+    // Control passes on to the first child without a word to running_frame.
+    bool passes_control = false;
 };
 
 // What a suspended frame waits for; lives in that frame (or, at the root of a tree, in a spawn record).
@@ -59,6 +62,7 @@ protected:
     // Call first in await_suspend and last before the value is returned or thrown in await_resume.
     inline void enter(promise_base& frame) noexcept;
     inline void exit() noexcept;
+    inline void exit_entered() noexcept;  // for who is never ready at once
 
     const awaiter_ops* ops_;
     promise_base* frame_ = nullptr;  // the frame that waits; null at the root
@@ -85,7 +89,10 @@ private:
 template <class T>
 concept awaiter_itself = requires(T& value) { value.await_ready(); };
 
-// The frame that runs on this thread, for backtraces; null outside of tasks.
+CO_WQ_RARE void drop_exception(std::exception_ptr& kept) noexcept;
+
+// Where to look for the frame that runs on this thread, for backtraces; null outside of tasks. It is this one or, where
+// that awaits a child that runs, the innermost of those children (innermost_running): starting a child writes nothing.
 extern constinit thread_local promise_base* running_frame;
 
 // Whether symmetric transfer is a tail call. If not, long runs of synchronous completions go through the queue.
@@ -112,9 +119,11 @@ public:
         template <class Promise>
         std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
             promise_base& promise = ended.promise();
-            awaiter_base& owner = *promise.owner_;
-            detail::running_frame = owner.frame();
-            if (promise.continuation_) return promise.continuation_;
+            promise_base* const parent = promise.parent();
+            detail::running_frame = parent;
+            if (!promise.has_owner()) [[likely]]
+                return parent->self();
+            awaiter_base& owner = promise.owner();
             return owner.ops().child_done(owner, promise);
         }
         void await_resume() const noexcept {}
@@ -141,15 +150,20 @@ public:
     bool has_env() const noexcept { return env_ != nullptr; }
     const task_env* env_pointer() const noexcept { return env_; }
     const awaiter_base* awaiting() const noexcept { return awaiting_; }
-    const awaiter_base* owner() const noexcept { return owner_; }
+    // The frame that waits for this one; null at a root, and before the frame is linked.
+    promise_base* parent() const noexcept { return has_owner() ? owner().frame() : waiting_frame(); }
     std::source_location where() const noexcept { return where_; }
     // The frame ended with an exception.
     bool failed() const noexcept { return failed_; }
 
-    // For awaiters: child's result goes to `owner`, in whose frame `continuation` waits (empty: child_done decides).
-    void link_to(awaiter_base& owner, std::coroutine_handle<> continuation, const task_env* env) noexcept {
-        owner_ = &owner;
-        continuation_ = continuation;
+    // For awaiters. The end of this frame resumes its parent: the common case.
+    void link_to(promise_base& parent, const task_env* env) noexcept {
+        after_ = reinterpret_cast<std::uintptr_t>(&parent);
+        env_ = env;
+    }
+    // The end of this frame is the owner's matter: child_done decides.
+    void link_to(awaiter_base& owner, const task_env* env) noexcept {
+        after_ = reinterpret_cast<std::uintptr_t>(&owner) | owner_bit;
         env_ = env;
     }
 
@@ -170,8 +184,14 @@ private:
     friend class awaiter_base;
     friend void destroy_tree(promise_base& root) noexcept;
 
-    std::coroutine_handle<> continuation_;
-    awaiter_base* owner_ = nullptr;
+    static constexpr std::uintptr_t owner_bit = 1;
+    bool has_owner() const noexcept { return (after_ & owner_bit) != 0; }
+    awaiter_base& owner() const noexcept { return *reinterpret_cast<awaiter_base*>(after_ - owner_bit); }
+    promise_base* waiting_frame() const noexcept { return reinterpret_cast<promise_base*>(after_); }
+
+    // What comes after this frame: a promise_base, or an awaiter_base with owner_bit set. One word, because creating
+    // and ending a task is bound by how much it stores.
+    std::uintptr_t after_ = 0;
     awaiter_base* awaiting_ = nullptr;
     const task_env* env_ = nullptr;
     std::source_location where_{};
@@ -184,6 +204,7 @@ inline void awaiter_base::enter(promise_base& frame) noexcept {
     frame_ = &frame;
     frame.awaiting_ = this;
 }
+inline void awaiter_base::exit_entered() noexcept { frame_->awaiting_ = nullptr; }
 inline void awaiter_base::exit() noexcept {
     if (frame_) frame_->awaiting_ = nullptr;
 }
@@ -193,6 +214,11 @@ void destroy_tree(promise_base& root) noexcept;
 
 template <class Promise>
 concept task_promise = std::is_base_of_v<promise_base, Promise>;
+
+namespace detail {
+// Null outside of tasks.
+const promise_base* innermost_running() noexcept;
+}  // namespace detail
 
 // Writes one line per frame, from the running frame outwards: "  at file:line in function, awaiting what".
 std::size_t write_await_chain(const promise_base* innermost, char* out, std::size_t room) noexcept;

@@ -22,7 +22,7 @@ void remote_task::send(const task_env& home) noexcept {
     env_.scope = &scope_;
     env_.deadline = home.deadline;
     env_.name = home.name;
-    child_->link_to(*this, {}, &env_);
+    child_->link_to(*this, &env_);
     there_.execute(start_);
 }
 

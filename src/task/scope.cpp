@@ -9,7 +9,7 @@ spawned::spawned(counting_scope& scope, promise_base& child, const char* name,
     env_.queue = &scope.queue();
     env_.scope = &scope.cancellation();
     env_.name = name;
-    child.link_to(*this, {}, &env_);
+    child.link_to(*this, &env_);
 }
 
 std::coroutine_handle<> spawned::child_done(awaiter_base& self, promise_base& child) noexcept {

@@ -28,13 +28,17 @@ class task;
 
 namespace detail {
 
+// The end of a task: a value or an exception. What a frame must not do at its death costs nothing there.
 template <class T>
 class promise final : public promise_base {
 public:
     promise() noexcept {}
     ~promise() {
-        if (has_value_) std::destroy_at(&value_);
-        if (failed_) std::destroy_at(&exception_);
+        if constexpr (must_destroy) {
+            if (has_value_) std::destroy_at(&value_);
+        }
+        if (failed_) [[unlikely]]
+            drop_exception(exception_);
     }
     task<T> get_return_object() noexcept;
 
@@ -42,7 +46,7 @@ public:
         requires std::is_constructible_v<T, U&&>
     void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
         std::construct_at(&value_, std::forward<U>(value));
-        has_value_ = true;
+        if constexpr (must_destroy) has_value_ = true;
     }
     void unhandled_exception() noexcept {
         std::construct_at(&exception_, std::current_exception());
@@ -58,7 +62,10 @@ public:
 
 private:
     friend class task<T>;
-    bool has_value_ = false;  // in the base's tail padding
+    static constexpr bool must_destroy = !std::is_trivially_destructible_v<T>;
+    struct nothing {};
+    // in the base's tail padding
+    [[no_unique_address]] std::conditional_t<must_destroy, bool, nothing> has_value_{};
     union {
         T value_;
         std::exception_ptr exception_;
@@ -68,21 +75,28 @@ private:
 template <>
 class promise<void> final : public promise_base {
 public:
+    promise() noexcept {}
+    ~promise() {
+        if (failed_) [[unlikely]]
+            drop_exception(exception_);
+    }
     inline task<void> get_return_object() noexcept;
     void return_void() noexcept {}
     void unhandled_exception() noexcept {
-        exception_ = std::current_exception();
+        std::construct_at(&exception_, std::current_exception());
         failed_ = true;
     }
     void take() {
-        if (exception_) [[unlikely]]
+        if (failed_) [[unlikely]]
             std::rethrow_exception(exception_);
     }
-    std::exception_ptr exception() const noexcept { return exception_; }
+    std::exception_ptr exception() const noexcept { return failed_ ? exception_ : nullptr; }
 
 private:
     friend class task<void>;
-    std::exception_ptr exception_;
+    union {
+        std::exception_ptr exception_;
+    };
 };
 
 // Waits for one child, and owns its frame meanwhile.
@@ -101,16 +115,15 @@ public:
         promise_base& parent = waiting.promise();
         enter(parent);
         if constexpr (bounded_transfer) {
-            child_->link_to(*this, {}, parent.env_pointer());
+            child_->link_to(*this, parent.env_pointer());
         } else {
-            child_->link_to(*this, waiting, parent.env_pointer());
+            child_->link_to(parent, parent.env_pointer());
         }
-        running_frame = child_;
         return std::coroutine_handle<promise<T>>::from_promise(*child_);
     }
 
     T await_resume() {
-        exit();
+        exit_entered();
         return child_->take();
     }
 
@@ -130,7 +143,7 @@ private:
     static promise_base* child_at(const awaiter_base& self, std::size_t index) noexcept {
         return index == 0 ? static_cast<const task_awaiter&>(self).child_ : nullptr;
     }
-    static constexpr awaiter_ops ops{"task", &take_child, &child_done, &child_at, nullptr};
+    static constexpr awaiter_ops ops{"task", &take_child, &child_done, &child_at, nullptr, true};
 
     promise<T>* child_;
 };
@@ -138,7 +151,7 @@ private:
 }  // namespace detail
 
 template <class T = void>
-class [[nodiscard]] task {
+class [[nodiscard]] CO_WQ_IN_REGISTER task {
 public:
     using promise_type = detail::promise<T>;
     using value_type = T;

@@ -16,7 +16,7 @@ bool fan_out::start(promise_base& parent) {
     if (env_.scope) cancel_.attach(*env_.scope);
     env_.scope = &cancel_;
     running_ = children_.size();
-    for (promise_base* child : children_) child->link_to(*this, {}, &env_);
+    for (promise_base* child : children_) child->link_to(*this, &env_);
     starting_ = true;
     for (promise_base* child : children_) {
         running_frame = child;

@@ -78,7 +78,7 @@ public:
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> waiting) {
         promise_base& parent = waiting.promise();
         awaiter_base::enter(parent);
-        child_->link_to(*this, {}, stop_scope::enter(parent.env()));
+        child_->link_to(*this, stop_scope::enter(parent.env()));
         running_frame = child_;
         return child_->self();
     }

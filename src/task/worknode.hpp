@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/assert.hpp"
 
@@ -26,38 +27,93 @@ public:
     worknode(const worknode&) = delete;
     worknode& operator=(const worknode&) = delete;
     ~worknode() {
-        if (prev_) [[unlikely]]
+        if (link_) [[unlikely]]
             leave();
     }
 
-    bool queued() const noexcept { return prev_ != nullptr; }
+    bool queued() const noexcept { return link_ != nullptr; }
 
     // For queues: runs a node that was taken out. The node may be gone afterwards.
     void run() noexcept { run_(*this); }
     bool runs(function other) const noexcept { return run_ == other; }
 
     // Takes the node out of the workqueue it waits in; nothing happens when it waits in none.
-    void leave() noexcept {
-        if (!prev_) return;
-        CO_WQ_REQUIRE(prev_ != this, "a node in another thread's inbox belongs to that queue until it ran");
-        prev_->next_ = next_;
-        next_->prev_ = prev_;
-        prev_ = next_ = nullptr;
-    }
+    inline void leave() noexcept;
 
 private:
-    friend class workqueue;
+    friend class run_list;
     friend class node_fifo;
     template <class>
     friend class inbox;
 
-    struct sentinel_tag {};
-    explicit worknode(sentinel_tag) noexcept : prev_(this), next_(this), run_(nullptr) {}
-
-    // In a queue's list both are set; in an inbox prev_ is this; otherwise both are null.
-    worknode* prev_ = nullptr;
+    // What points at this node: the list's head, or next_ of the node before. In an inbox or a node_fifo, which only
+    // their owners take nodes out of: its own next_. Null: in no queue.
+    worknode** link_ = nullptr;
     worknode* next_ = nullptr;
     const function run_;
 };
+
+// run_list: nodes in the order they came; any of them can leave in O(1) without knowing the list.
+//
+// Guarantees: push and pop depend on nothing but the list's own two words, so that a node which queues itself again
+//             costs no more than in a singly linked list.
+// How:        the last node's next_ names the list: its address plus one.
+// Threads:    one. Lifetime: empty when it dies; does not move.
+class run_list {
+public:
+    run_list() noexcept : head_(end()), tail_(&head_) {}
+    run_list(const run_list&) = delete;
+    run_list& operator=(const run_list&) = delete;
+    ~run_list() { CO_WQ_ASSERT(empty(), "a list dies empty"); }
+
+    bool empty() const noexcept { return is_end(head_); }
+
+    void push_back(worknode& node) noexcept {
+        node.link_ = tail_;
+        node.next_ = end();
+        *tail_ = &node;
+        tail_ = &node.next_;
+    }
+    // The list must not be empty.
+    worknode& pop_front() noexcept {
+        worknode& node = *head_;
+        head_ = node.next_;
+        if (is_end(head_)) [[likely]] {
+            tail_ = &head_;
+        } else {
+            head_->link_ = &head_;
+        }
+        node.link_ = nullptr;
+        return node;
+    }
+    std::size_t count() const noexcept {
+        std::size_t nodes = 0;
+        for (const worknode* node = head_; !is_end(node); node = node->next_) ++nodes;
+        return nodes;
+    }
+
+private:
+    friend class worknode;
+    worknode* end() noexcept { return reinterpret_cast<worknode*>(reinterpret_cast<std::uintptr_t>(this) + 1); }
+    static bool is_end(const worknode* next) noexcept { return (reinterpret_cast<std::uintptr_t>(next) & 1) != 0; }
+    static run_list& ended_by(worknode* next) noexcept {
+        return *reinterpret_cast<run_list*>(reinterpret_cast<std::uintptr_t>(next) - 1);
+    }
+
+    worknode* head_;
+    worknode** tail_;  // where the next node is linked in
+};
+
+inline void worknode::leave() noexcept {
+    if (!link_) return;
+    CO_WQ_REQUIRE(link_ != &next_, "a node in another thread's inbox belongs to that queue until it ran");
+    *link_ = next_;
+    if (run_list::is_end(next_)) {
+        run_list::ended_by(next_).tail_ = link_;
+    } else {
+        next_->link_ = link_;
+    }
+    link_ = nullptr;
+}
 
 }  // namespace co_wq

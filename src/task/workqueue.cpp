@@ -15,13 +15,6 @@ workqueue::workqueue(const char* name) noexcept : name_(name), owner_(&thread_ma
 workqueue::~workqueue() {
     adopt();
     discard_queued();
-    ready_.prev_ = ready_.next_ = nullptr;
-}
-
-std::size_t workqueue::depth() const noexcept {
-    std::size_t count = 0;
-    for (const worknode* node = ready_.next_; node != &ready_; node = node->next_) ++count;
-    return count;
 }
 
 void workqueue::execute(worknode& node) noexcept {
@@ -39,9 +32,7 @@ void workqueue::discard_queued() noexcept {
     do {
         collect();
         while (ready()) {
-            worknode& node = *ready_.next_;
-            unlink(node);
-            detail::discard(node);
+            detail::discard(ready_.pop_front());
         }
     } while (inbox_.maybe_filled());
 }
@@ -54,14 +45,12 @@ void detail::discard(worknode& node) noexcept {
 std::size_t workqueue::run_batch(std::size_t most) noexcept {
     workqueue* const outer = std::exchange(current_, this);
     std::size_t ran = 0;
-    while (ran < most && ready_.next_ != &ready_) {
-        worknode& node = *ready_.next_;
-        unlink(node);
-        ++ran;
-        budget_ = sync_budget;
-        detail::transfers_in_a_row = 0;
-        detail::running_frame = nullptr;  // the last node's frame may be gone: a fault must not walk from there
-        node.run_(node);
+    for (; ran < most && ready(); ++ran) {
+        worknode& node = ready_.pop_front();
+        if constexpr (detail::bounded_transfer) detail::transfers_in_a_row = 0;
+        // may be gone: a fault must not walk from there (a test and a store, because stores bound how fast nodes run)
+        if (detail::running_frame) detail::running_frame = nullptr;
+        node.run();
     }
     executed_ += ran;
     detail::running_frame = nullptr;

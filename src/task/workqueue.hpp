@@ -38,12 +38,9 @@ public:
     // Queues node at the end. Owner only.
     void post(worknode& node) noexcept {
         CO_WQ_DEBUG_ASSERT(on_owner(), "another thread posts with execute or post_message");
-        if (node.prev_) [[unlikely]]
+        if (node.queued()) [[unlikely]]
             double_post();
-        node.prev_ = ready_.prev_;
-        node.next_ = &ready_;
-        ready_.prev_->next_ = &node;
-        ready_.prev_ = &node;
+        ready_.push_back(node);
     }
 
     // Queues node, wherever the call comes from.
@@ -56,9 +53,9 @@ public:
     // Runs at most `most` nodes; returns how many ran. Owner, not from inside a node.
     std::size_t run_batch(std::size_t most) noexcept;
 
-    bool ready() const noexcept { return ready_.next_ != &ready_; }
+    bool ready() const noexcept { return !ready_.empty(); }
     // Nodes waiting; counts them.
-    std::size_t depth() const noexcept;
+    std::size_t depth() const noexcept { return ready_.count(); }
     const char* name() const noexcept final { return name_; }
 
     op_slab& slots() noexcept { return slots_; }
@@ -74,8 +71,14 @@ public:
     // Makes the calling thread the owner; nobody may be running the queue.
     void adopt() noexcept { owner_ = &thread_mark_; }
 
-    // Spends one unit of the budget for operations that complete without suspending; false: yield instead.
-    bool spend_budget() noexcept { return budget_ > 0 && budget_-- > 0; }
+    // For operations that complete without suspending: every 64th is told false and goes through the queue, so that
+    // a task with plenty to do does not keep the others from running.
+    bool spend_budget() noexcept {
+        if (--budget_ > 0) [[likely]]
+            return true;
+        budget_ = sync_budget;
+        return false;
+    }
     static constexpr int sync_budget = 64;
 
     std::uint64_t executed() const noexcept { return executed_; }
@@ -94,17 +97,12 @@ protected:
 
 private:
     [[noreturn]] void double_post() const noexcept;
-    void unlink(worknode& node) noexcept {
-        node.prev_->next_ = node.next_;
-        node.next_->prev_ = node.prev_;
-        node.prev_ = node.next_ = nullptr;
-    }
 
     static constinit thread_local char thread_mark_;
     static constinit thread_local workqueue* current_;
 
     // owner only
-    worknode ready_{worknode::sentinel_tag{}};
+    run_list ready_;
     int budget_ = sync_budget;
     std::uint64_t executed_ = 0;
     timer_queue* timers_ = nullptr;

@@ -24,7 +24,7 @@ public:
         enter(frame);
         frame.env().queue->post(*this);
     }
-    void await_resume() noexcept { exit(); }
+    void await_resume() noexcept { exit_entered(); }
 
 private:
     static constexpr awaiter_ops ops{"yield"};

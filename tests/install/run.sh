@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the build tree and builds a program outside of it against the result.
 #
-#   run.sh tree | cmake_package | pkg_config
+#   run.sh tree | cmake_package | pkg_config | other_compiler
 #
 # Environment: BUILD the build tree, WORK a folder of the test's own, CXX the compiler, ROOMS the installed rooms.
 set -euo pipefail
@@ -41,5 +41,15 @@ case ${1:?} in
         "$CXX" -std=c++23 -o "$WORK/pkg_config/consumer" "$here/consumer/main.cpp" "$WORK/pkg_config/headers.cpp" \
             "${flags[@]}"
         "$WORK/pkg_config/consumer"
+        ;;
+    other_compiler) # must not link, and say why
+        export PKG_CONFIG_PATH
+        PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name co_wq-base.pc)")
+        eval "flags=($(pkg-config --cflags --libs co_wq-task))"
+        if said=$("$OTHER_CXX" -std=c++23 -o "$WORK/other_compiler" "$here/other_compiler.cpp" "${flags[@]}" 2>&1); then
+            echo "a program of another compiler was linked with the library" >&2
+            exit 1
+        fi
+        grep -q 'library_built_by_' <<<"$said" || { echo "$said" >&2 && exit 1; }
         ;;
 esac

@@ -252,7 +252,7 @@ TEST(backtrace, names_every_awaiting_frame_with_its_line) {
         static task<void> inner() {
             char text[2048];
             co_await yield();
-            write_await_chain(detail::running_frame, text, sizeof text);
+            write_await_chain(detail::innermost_running(), text, sizeof text);
             chain = text;
         }
         static task<void> outer() { co_await inner(); }

@@ -1,0 +1,30 @@
+// What a compiler is told about code that is hardly ever run.
+#pragma once
+
+// CO_WQ_RARE: a function off the hot path that is called from a hot one. It saves the registers itself, so the hot
+// path, where it is not called, need not; and it stays out of line. (clang's preserve_most; g++ 12 has no such thing.)
+#if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))
+#define CO_WQ_RARE [[gnu::cold, gnu::noinline]] __attribute__((preserve_most))
+#else
+#define CO_WQ_RARE [[gnu::cold, gnu::noinline]]
+#endif
+
+// CO_WQ_IN_REGISTER: a class with a destructor that is passed and returned in a register all the same (clang's
+// trivial_abi), because moving it is copying its bytes.
+#if defined(__clang__)
+#define CO_WQ_IN_REGISTER [[clang::trivial_abi]]
+#else
+#define CO_WQ_IN_REGISTER
+#endif
+
+// Code of a compiler that passes such classes in registers does not fit code of one that does not. So every file that
+// uses tasks asks the library for a symbol, and a program mixed of both does not link.
+namespace co_wq::detail {
+#if defined(__clang__)
+extern const char library_built_by_clang;
+[[gnu::used]] inline const char* const same_compiler = &library_built_by_clang;
+#else
+extern const char library_built_by_gcc;
+[[gnu::used]] inline const char* const same_compiler = &library_built_by_gcc;
+#endif
+}  // namespace co_wq::detail
