@@ -35,9 +35,8 @@ bool io_awaiter::suspend(promise_base& frame) noexcept {
     bool may_succeed = reading ? entry().readable : entry().writable;
     if (kind_ == op_kind::poll)
         may_succeed = io_.length <= static_cast<std::uint32_t>(direction::write) || entry().ended;
-    may_succeed = may_succeed && backend.tries_first(kind_);
     const bool may_stay = loop.spend_budget();
-    if (may_succeed && may_stay) {
+    if (may_succeed && may_stay && backend.tries_first(kind_, detail_, io_)) {
         result_ = backend.attempt(entry(), kind_, detail_, io_);
         if (result_ != would_block) return false;
         may_succeed = false;
@@ -48,7 +47,7 @@ bool io_awaiter::suspend(promise_base& frame) noexcept {
     slot.detail = static_cast<std::uint8_t>(detail_);
     if (scope) scope->add(*this);
     backend.submit(slot);
-    if (may_succeed) backend.retry(slot);  // the budget is spent: others first
+    if (may_succeed) backend.retry(slot);  // not tried yet: when its turn comes, unless the kernel performs it
     return true;
 }
 

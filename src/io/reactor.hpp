@@ -92,7 +92,7 @@ public:
     // Starts an armed operation in the kernel. False: not this backend's kind; it is performed on readiness.
     virtual bool start(op_slot& slot) noexcept = 0;
     // Whether an attempt before waiting can succeed and is worth a call.
-    virtual bool tries_first(op_kind) const noexcept { return true; }
+    virtual bool tries_first(op_kind, op_detail, const op_slot::io_payload&) const noexcept { return true; }
     // Asks the kernel to end an operation it started; the final still comes.
     virtual void request_cancel(op_slot& slot) noexcept = 0;
     // Ends the kernel's interest in the entry; pins tell whether something is still held.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "io/backend/small_send.hpp"
+
 namespace co_wq::io {
 
 reactor_sim::reactor_sim(op_slab& slots, std::unique_ptr<sim_network> network)
@@ -11,6 +13,11 @@ reactor_sim::reactor_sim(op_slab& slots, std::unique_ptr<sim_network> network)
 }
 
 reactor_sim::~reactor_sim() { network_->set_ready({}); }
+
+bool reactor_sim::tries_first(op_kind kind, op_detail detail, const op_slot::io_payload& io) const noexcept {
+    if (kind == op_kind::connect) return false;
+    return !small_send::fits(kind, detail, io) || !network_->random().chance(network_->options().kernel_performed);
+}
 
 duration reactor_sim::kernel_delay() noexcept {
     return duration(static_cast<std::int64_t>(network_->random().below(200'000)));
@@ -28,13 +35,15 @@ result<void> reactor_sim::watch(descriptor& entry, direction) noexcept {
 bool reactor_sim::start(op_slot& slot) noexcept {
     descriptor& entry = table_.at(slot.io.descriptor);
     // as on the real kernels, receives are never handed over: what they took could be lost with their waiter
-    const bool may_hold = slot.kind() == op_kind::accept || slot.kind() == op_kind::connect;
+    const bool small = small_send::fits(slot.kind(), static_cast<op_detail>(slot.detail), slot.io);
+    const bool may_hold = slot.kind() == op_kind::accept || slot.kind() == op_kind::connect || small;
     if (!may_hold || !network_->random().chance(network_->options().kernel_performed)) {
         // a connect has to be begun in any case
         if (slot.kind() == op_kind::connect) (void)attempt(entry, slot.kind(), op_detail::plain, slot.io);
         return false;
     }
     if (slot.kind() == op_kind::connect) (void)attempt(entry, slot.kind(), op_detail::plain, slot.io);
+    if (small) small_send::put_into(slot.io, static_cast<op_detail>(slot.detail));
     slot.held_by_kernel = true;
     ++entry.pins;
     held_[entry.handle].push_back(slot.tag());
@@ -50,8 +59,24 @@ void reactor_sim::try_to_complete(op_tag tag) {
     if (state != op_state::armed && state != op_state::cancel_requested && state != op_state::orphaned) return;
     descriptor& entry = table_.at(slot->io.descriptor);
     const std::int32_t got =
-        calls_.attempt(entry, slot->kind(), static_cast<op_detail>(slot->detail), slot->io, buffers_);
+        slot->kind() == op_kind::send
+            ? try_to_send(entry, *slot)
+            : calls_.attempt(entry, slot->kind(), static_cast<op_detail>(slot->detail), slot->io, buffers_);
     if (got != would_block) finish_held(*slot, got);
+}
+
+// A send that is not over goes on when there is room again.
+std::int32_t reactor_sim::try_to_send(descriptor& entry, op_slot& slot) {
+    small_send& message = small_send::of(slot.io);
+    for (;;) {
+        const const_bytes data = message.left();
+        op_slot::io_payload rest{const_cast<std::byte*>(data.data()), static_cast<std::uint32_t>(data.size()),
+                                 slot.io.descriptor};
+        const std::int32_t got = calls_.attempt(entry, op_kind::send, op_detail::plain, rest, buffers_);
+        if (got < 0) return got;
+        message.advance(static_cast<std::size_t>(got));
+        if (static_cast<op_detail>(slot.detail) == op_detail::plain || message.left().empty()) return got;
+    }
 }
 
 void reactor_sim::finish_held(op_slot& slot, std::int32_t result) noexcept {
@@ -60,6 +85,10 @@ void reactor_sim::finish_held(op_slot& slot, std::int32_t result) noexcept {
     if (entry.reader == &slot) entry.reader = nullptr;
     if (entry.writer == &slot) entry.writer = nullptr;
     slot.held_by_kernel = false;
+    if (slot.kind() == op_kind::send) {
+        result = small_send::of(slot.io).result(static_cast<op_detail>(slot.detail), result);
+        small_send::take_from(slot.io);
+    }
     if (result == -ECANCELED && entry.closing) result = -EBADF;
     slots_.finish(slot, result);
     unpin(entry);

@@ -23,7 +23,7 @@ public:
     const char* name() const noexcept override { return "sim"; }
     result<void> watch(descriptor& entry, direction way) noexcept override;
     bool start(op_slot& slot) noexcept override;
-    bool tries_first(op_kind kind) const noexcept override { return kind != op_kind::connect; }
+    bool tries_first(op_kind kind, op_detail detail, const op_slot::io_payload& io) const noexcept override;
     void request_cancel(op_slot& slot) noexcept override;
     void forget(descriptor& entry) noexcept override;
     void wait(time_point until) noexcept override;
@@ -36,6 +36,7 @@ private:
     reactor_sim(op_slab& slots, std::unique_ptr<sim_network> network);
     void ready(native_handle handle, unsigned events);
     void try_to_complete(op_tag tag);
+    std::int32_t try_to_send(descriptor& entry, op_slot& slot);
     void finish_held(op_slot& slot, std::int32_t result) noexcept;
     duration kernel_delay() noexcept;
 

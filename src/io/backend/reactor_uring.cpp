@@ -12,6 +12,7 @@
 #include "base/pool.hpp"
 #include "io/backend/native_address.hpp"
 #include "io/backend/native_sockets.hpp"
+#include "io/backend/small_send.hpp"
 #include "io/backend/uring_buffers.hpp"
 #include "io/backend/uring_probe.hpp"
 
@@ -88,6 +89,10 @@ bool reactor_uring::start(op_slot& slot) noexcept {
     descriptor& entry = table_.at(slot.io.descriptor);
     switch (slot.kind()) {
         case op_kind::connect: start_connect(slot); return true;
+        case op_kind::send:
+            if (!small_send::fits(slot.kind(), static_cast<op_detail>(slot.detail), slot.io)) return false;
+            start_send(slot);
+            return true;
         case op_kind::accept:
             if (!features_.multishot_accept) return false;
             if (!entry.multishot) start_accept(entry);
@@ -210,7 +215,8 @@ void reactor_uring::handle(const completion& done) noexcept {
         case op_kind::multishot_poll: return on_poll(*slot, done);
         case op_kind::multishot_accept: return on_accept(*slot, done);
         case op_kind::multishot_recv: return on_receive(*slot, done);
-        default: return on_final(*slot, done);
+        case op_kind::send: return on_sent(*slot, done.result);
+        default: return on_connected(*slot, done.result);
     }
 }
 
@@ -290,14 +296,17 @@ void reactor_uring::on_receive(op_slot& slot, const completion& done) noexcept {
     unpin(entry);
 }
 
-// An operation of a task: the kernel's last word on it.
-void reactor_uring::on_final(op_slot& slot, const completion& done) noexcept {
-    descriptor& entry = table_.at(slot.io.descriptor);
-    CO_WQ_ASSERT(slot.kind() == op_kind::connect, "connects are the only operations handed over whole");
+void reactor_uring::on_connected(op_slot& slot, std::int32_t result) noexcept {
+    CO_WQ_ASSERT(slot.kind() == op_kind::connect, "connects and small sends are handed over whole, nothing else");
     pool_delete(static_cast<native_address*>(slot.io.data));
     slot.io.data = nullptr;
+    finish_operation(slot, result);
+}
+
+// An operation of a task: the kernel's last word on it.
+void reactor_uring::finish_operation(op_slot& slot, std::int32_t result) noexcept {
+    descriptor& entry = table_.at(slot.io.descriptor);
     if (entry.writer == &slot) entry.writer = nullptr;
-    std::int32_t result = done.result;
     // an interrupted kernel worker leaks -512 (ERESTARTSYS): what was asked for decides the name
     if (result < 0 && slot.state() != op_state::armed) result = entry.closing ? -EBADF : -ECANCELED;
     slots_.finish(slot, result);

@@ -1,8 +1,9 @@
 // The io_uring backend: one ring, DEFER_TASKRUN | SINGLE_ISSUER | TASKRUN_FLAG.
 //
 // Sockets are watched by one multishot poll each and read and written by us, so the kernel never holds caller
-// memory. It holds only blocks of ours: listeners run a multishot accept, streams that are read into leases a
-// multishot receive with a provided-buffer ring of pool blocks, connects a request whose address is in pool memory.
+// memory. It holds only memory of ours: listeners run a multishot accept, streams that are read into leases a
+// multishot receive with a provided-buffer ring of pool blocks, connects a request whose address is in pool memory,
+// and small messages are sent from a copy there, all of a turn with one system call (small_send.hpp).
 // Every such request is an op slot; its tag is the user_data, its final completion its only death certificate.
 //
 // A file stays open until all its requests have ended (descriptor::pins), because the kernel would otherwise keep
@@ -35,7 +36,7 @@ public:
     const char* name() const noexcept override { return "uring"; }
     result<void> watch(descriptor& entry, direction way) noexcept override;
     bool start(op_slot& slot) noexcept override;
-    bool tries_first(op_kind kind) const noexcept override { return kind != op_kind::connect; }
+    bool tries_first(op_kind kind, op_detail detail, const op_slot::io_payload& io) const noexcept override;
     void request_cancel(op_slot& slot) noexcept override;
     void forget(descriptor& entry) noexcept override;
     void wait(time_point until) noexcept override;
@@ -59,13 +60,17 @@ private:
     void start_accept(descriptor& entry) noexcept;
     void start_receive(descriptor& entry) noexcept;
     void start_connect(op_slot& slot) noexcept;
+    void start_send(op_slot& slot) noexcept;
+    void submit_send(op_slot& slot) noexcept;
     void cancel_standing(op_tag tag) noexcept;
     void arm_wake() noexcept;
     void handle(const completion& done) noexcept;
     void on_poll(op_slot& slot, const completion& done) noexcept;
     void on_accept(op_slot& slot, const completion& done) noexcept;
     void on_receive(op_slot& slot, const completion& done) noexcept;
-    void on_final(op_slot& slot, const completion& done) noexcept;
+    void on_connected(op_slot& slot, std::int32_t result) noexcept;
+    void on_sent(op_slot& slot, std::int32_t got) noexcept;
+    void finish_operation(op_slot& slot, std::int32_t result) noexcept;
     std::int32_t take_arrived(descriptor& entry, op_kind kind, op_detail detail,
                               op_slot::io_payload& io) noexcept override;
     void drop_extra(descriptor& entry) noexcept override;
