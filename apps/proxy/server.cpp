@@ -94,9 +94,9 @@ struct pool_deleter {
 task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan tunnel) {
     for (auto [bytes_first, to] :
          {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
-        if (bytes_first->empty()) continue;
-        const result<void> sent = co_await to->send_all(bytes_first->data());
-        bytes_first->reset();
+        const io::lease first = std::move(*bytes_first);  // goes back now, with or without bytes: the tunnel holds none
+        if (first.empty()) continue;
+        const result<void> sent = co_await to->send_all(first.data());
         if (!sent) {
             client.reset();
             co_return;
