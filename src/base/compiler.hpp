@@ -1,6 +1,10 @@
 // What a compiler is told about code that is hardly ever run.
 #pragma once
 
+#if defined(__clang__) && __clang_major__ < 19
+#error "co_wq is built by clang 19 or later, or by g++ 12: earlier clangs have faults in coroutines and preserve_most"
+#endif
+
 // CO_WQ_RARE: a function off the hot path that is called from a hot one. It saves the registers itself, so the hot
 // path, where it is not called, need not; and it stays out of line. (clang's preserve_most; g++ 12 has no such thing.)
 #if defined(__clang__) && (defined(__x86_64__) || defined(__aarch64__))

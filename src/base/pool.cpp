@@ -45,7 +45,9 @@ thread_local flush_at_thread_exit flusher;
 
 }  // namespace
 
-void* pool_refill(std::size_t size_class) {
+void throw_bad_alloc() { throw std::bad_alloc(); }
+
+void* pool_refill(std::size_t size_class) noexcept {
     flusher.armed = true;
     auto& bin = thread_pool_cache.bins[size_class];
     {
@@ -59,7 +61,8 @@ void* pool_refill(std::size_t size_class) {
     if (!bin.head) {
         const std::size_t size = (size_class + 1) * pool_class_bytes;
         const std::size_t count = chunk_bytes / size;
-        auto* chunk = static_cast<std::byte*>(::operator new(count * size, std::align_val_t{64}));
+        auto* chunk = static_cast<std::byte*>(::operator new(count * size, std::align_val_t{64}, std::nothrow));
+        if (!chunk) return nullptr;
         for (std::size_t i = count; i-- > 0;) bin.push(chunk + i * size);
     }
     return bin.pop();
@@ -76,7 +79,7 @@ void pool_spill(std::size_t size_class) noexcept {
     }
 }
 
-void* pool_large(std::size_t size) { return ::operator new(size); }
+void* pool_large(std::size_t size) noexcept { return ::operator new(size, std::nothrow); }
 void pool_large_free(void* memory, std::size_t) noexcept { ::operator delete(memory); }
 
 }  // namespace co_wq::detail

@@ -42,11 +42,19 @@ struct pool_cache {
 
 extern constinit thread_local pool_cache thread_pool_cache;
 
-// Spilling is the last thing a caller does, refilling is not.
-CO_WQ_RARE void* pool_refill(std::size_t size_class);
+// Null when there is no memory: nothing is thrown through a function that saves the registers itself, because unwinders
+// do not restore those. Spilling is the last thing a caller does, refilling is not.
+CO_WQ_RARE void* pool_refill(std::size_t size_class) noexcept;
 [[gnu::cold, gnu::noinline]] void pool_spill(std::size_t size_class) noexcept;
-CO_WQ_RARE void* pool_large(std::size_t size);
+CO_WQ_RARE void* pool_large(std::size_t size) noexcept;
 [[gnu::cold, gnu::noinline]] void pool_large_free(void* memory, std::size_t size) noexcept;
+
+[[noreturn]] void throw_bad_alloc();
+inline void* require_memory(void* memory) {
+    if (!memory) [[unlikely]]
+        throw_bad_alloc();
+    return memory;
+}
 
 inline constexpr std::uint32_t pool_bin_limit = 4096;
 
@@ -60,10 +68,10 @@ inline void pool_free(void* memory, std::size_t) noexcept { ::operator delete(me
 inline void* pool_allocate(std::size_t size) {
     const std::size_t size_class = (size - 1) / pool_class_bytes;
     if (size_class >= pool_classes) [[unlikely]]
-        return detail::pool_large(size);
+        return detail::require_memory(detail::pool_large(size));
     auto& bin = detail::thread_pool_cache.bins[size_class];
     if (!bin.head) [[unlikely]]
-        return detail::pool_refill(size_class);
+        return detail::require_memory(detail::pool_refill(size_class));
     return bin.pop();
 }
 

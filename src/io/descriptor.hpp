@@ -30,7 +30,8 @@ struct alignas(64) descriptor {
     op_slot* reader = nullptr;   // recv, accept, poll in
     op_slot* writer = nullptr;   // send, connect, poll out
     descriptor_extra* extra = nullptr;
-    op_tag watch{};              // the backend's standing operation on it (io_uring: multishot poll)
+    op_tag watch{};              // the backend's standing operation on it (io_uring: multishot poll for reading)
+    op_tag watch_out{};          // the same while a writer waits for room (io_uring: one-shot poll); no tag: none
     native_handle handle = no_handle;
     std::uint32_t generation = 1;
     std::uint32_t index = 0;

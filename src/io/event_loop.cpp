@@ -99,7 +99,7 @@ void event_loop::size_batch(duration last_turn) noexcept {
     if (last_turn < turn_short) {
         batch_ = std::min(batch_ * 2, batch_max);
     } else if (last_turn > turn_long) {
-        batch_ = std::max(batch_ / 2, batch_min);
+        batch_ = batch_min;
     }
 }
 

@@ -104,7 +104,7 @@ private:
     pipe_pool pipes_;
     std::uint64_t turns_ = 0;
     // How many nodes a turn runs at most. Asking the system for events costs as much as running some hundred small
-    // nodes, so the batch grows while a whole one is done in no time, and shrinks when turns become long.
+    // nodes, so the batch grows while a whole one is done in no time, and is small again after a long turn.
     static constexpr std::size_t batch_min = 256;
     static constexpr std::size_t batch_max = 4096;
     static constexpr duration turn_short = std::chrono::microseconds(25);

@@ -24,22 +24,37 @@ std::int32_t reactor::attempt(descriptor& entry, op_kind kind, op_detail detail,
     return got;
 }
 
-void reactor::submit(op_slot& slot) noexcept {
-    descriptor& entry = table_.at(slot.io.descriptor);
+namespace {
+
+// In which place of its entry an operation waits.
+direction way_of(const op_slot& slot) noexcept {
     const bool reading =
         slot.kind() == op_kind::recv || slot.kind() == op_kind::accept ||
         (slot.kind() == op_kind::poll && slot.io.length != static_cast<std::uint32_t>(direction::write));
-    op_slot*& place = reading ? entry.reader : entry.writer;
+    return reading ? direction::read : direction::write;
+}
+
+}  // namespace
+
+void reactor::submit(op_slot& slot) noexcept {
+    descriptor& entry = table_.at(slot.io.descriptor);
+    op_slot*& place = way_of(slot) == direction::read ? entry.reader : entry.writer;
     CO_WQ_REQUIRE(!entry.closing, "no operation starts on a released descriptor");
     CO_WQ_REQUIRE(!place, "one operation of each direction may wait on a stream; another one is waiting already");
     place = &slot;
     slots_.arm(slot);
-    if (start(slot)) return;
-    const result<void> watching = watch(entry, reading ? direction::read : direction::write);
-    if (!watching) {
-        place = nullptr;
-        slots_.finish(slot, -watching.error().os_code());
-    }
+    if (!start(slot)) wait_for(entry, slot);
+}
+
+// A parked slot waits for an event: one must be able to come.
+void reactor::wait_for(descriptor& entry, op_slot& slot) noexcept {
+    const result<void> watching = watch(entry, way_of(slot));
+    if (!watching) finish_parked(entry, slot, -watching.error().os_code());
+}
+
+void reactor::finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept {
+    (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
+    slots_.finish(slot, result);
 }
 
 // A slot that was posted as ready comes up: nothing lies between the system call and the waiter's resumption, so
@@ -48,7 +63,7 @@ void reactor::serve_ready(void* self, op_slot& slot) noexcept {
     auto& me = *static_cast<reactor*>(self);
     descriptor& entry = me.table_.at(slot.io.descriptor);
     const std::int32_t got = me.attempt(entry, slot.kind(), static_cast<op_detail>(slot.detail), slot.io);
-    if (got == would_block) return;
+    if (got == would_block) return me.wait_for(entry, slot);
     (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
     me.slots_.deliver(slot, got);
 }
@@ -74,8 +89,7 @@ void reactor::cancel(op_slot& slot) noexcept {
     if (!slots_.request_cancel(slot)) return;
     descriptor& entry = table_.at(slot.io.descriptor);
     if (slot.held_by_kernel) return request_cancel(slot);
-    (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
-    slots_.finish(slot, -ECANCELED);
+    finish_parked(entry, slot, -ECANCELED);
 }
 
 void reactor::abandon(op_slot& slot) noexcept {
@@ -90,9 +104,22 @@ void reactor::abandon(op_slot& slot) noexcept {
         const bool asked = slot.state() == op_state::cancel_requested;
         slots_.abandon(slot);
         if (!asked) request_cancel(slot);
+        if (slot.kind() == op_kind::send) settle(slot);
         return;
     }
     slots_.abandon(slot);
+}
+
+result<void> reactor::shutdown_send(descriptor& entry) noexcept {
+    if (op_slot* slot = entry.writer; slot && slot->kind() == op_kind::send && slot->state() == op_state::armed) {
+        if (slot->held_by_kernel) {
+            settle(*slot);
+        } else {
+            const std::int32_t got = attempt(entry, slot->kind(), static_cast<op_detail>(slot->detail), slot->io);
+            if (got != would_block) finish_parked(entry, *slot, got);
+        }
+    }
+    return calls_.shutdown_send(entry.handle);
 }
 
 void reactor::release(descriptor& entry) noexcept {

@@ -87,7 +87,7 @@ public:
 
     // ---- the backend: what differs from system to system
     virtual const char* name() const noexcept = 0;
-    // Makes sure that events for the entry arrive; called before an operation waits on it.
+    // Makes sure that events for the entry arrive; called each time before an operation waits on it.
     virtual result<void> watch(descriptor& entry, direction way) noexcept = 0;
     // Starts an armed operation in the kernel. False: not this backend's kind; it is performed on readiness.
     virtual bool start(op_slot& slot) noexcept = 0;
@@ -95,6 +95,9 @@ public:
     virtual bool tries_first(op_kind, op_detail, const op_slot::io_payload&) const noexcept { return true; }
     // Asks the kernel to end an operation it started; the final still comes.
     virtual void request_cancel(op_slot& slot) noexcept = 0;
+    // Whatever is done to the stream from now on must not overtake a send the kernel was to perform: it is performed,
+    // as far as there is room.
+    virtual void settle(op_slot& /*send*/) noexcept {}
     // Ends the kernel's interest in the entry; pins tell whether something is still held.
     virtual void forget(descriptor& entry) noexcept = 0;
     // Takes finals and events; sleeps until `until` unless something comes first (until in the past: never).
@@ -120,6 +123,8 @@ public:
     void cancel(op_slot& slot) noexcept;
     // Its waiter dies.
     void abandon(op_slot& slot) noexcept;
+    // Ends our direction of a stream, behind a send that still waits, as far as there is room for it.
+    result<void> shutdown_send(descriptor& entry) noexcept;
 
     socket_calls& calls() noexcept { return calls_; }
     buffer_pool& buffers() noexcept { return buffers_; }
@@ -147,6 +152,8 @@ protected:
     reactor_stats stats_;
 
 private:
+    void wait_for(descriptor& entry, op_slot& slot) noexcept;
+    void finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept;
     void finish_close(descriptor& entry) noexcept;
     static void serve_ready(void* self, op_slot& slot) noexcept;
     static void drop_result(void* self, op_slot& slot) noexcept;

@@ -201,7 +201,10 @@ public:
     // The accepted socket belongs to the same loop.
     [[nodiscard]] accept_awaiter accept() const noexcept;
 
-    result<void> shutdown_send() const noexcept { return calls().shutdown_send(handle()); }
+    result<void> shutdown_send() const noexcept {
+        CO_WQ_REQUIRE(where_.entry, "the socket is open");
+        return where_.loop->reactor().shutdown_send(*where_.entry);
+    }
     result<socket_address> local_address() const noexcept { return calls().local_address(handle()); }
     result<socket_address> peer_address() const noexcept { return calls().peer_address(handle()); }
     result<void> set_no_delay(bool on) const noexcept { return calls().set_no_delay(handle(), on); }

@@ -49,6 +49,9 @@ public:
         if constexpr (must_destroy) has_value_ = true;
     }
     void unhandled_exception() noexcept {
+        if constexpr (must_destroy) {  // a local's destructor threw behind co_return
+            if (std::exchange(has_value_, false)) std::destroy_at(&value_);
+        }
         std::construct_at(&exception_, std::current_exception());
         failed_ = true;
     }

@@ -34,7 +34,11 @@ protected:
 private:
     struct resume_node : worknode {
         resume_node() noexcept
-            : worknode([](worknode& self) noexcept { static_cast<resume_node&>(self).target.resume(); }) {}
+            : worknode([](worknode& self) noexcept {
+                  const std::coroutine_handle<> target = static_cast<resume_node&>(self).target;
+                  running_frame = &std::coroutine_handle<promise_base>::from_address(target.address()).promise();
+                  target.resume();
+              }) {}
         std::coroutine_handle<> target = std::noop_coroutine();
     };
     resume_node node_;

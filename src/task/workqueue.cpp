@@ -44,6 +44,7 @@ void detail::discard(worknode& node) noexcept {
 
 std::size_t workqueue::run_batch(std::size_t most) noexcept {
     workqueue* const outer = std::exchange(current_, this);
+    promise_base* const outer_frame = detail::running_frame;
     std::size_t ran = 0;
     for (; ran < most && ready(); ++ran) {
         worknode& node = ready_.pop_front();
@@ -53,7 +54,7 @@ std::size_t workqueue::run_batch(std::size_t most) noexcept {
         node.run();
     }
     executed_ += ran;
-    detail::running_frame = nullptr;
+    detail::running_frame = outer_frame;
     current_ = outer;
     return ran;
 }

@@ -263,7 +263,7 @@ class Numbers(ProxyTest):
         before = self.proxy.rss()
         more = [self.tunnel(origin.authority) for _ in range(300)]
         grown = self.proxy.rss() - before
-        self.assertLess(grown, 300 * 4 * (8 if SCALE > 1 else 1), "KiB for 300 idle tunnels")
+        self.assertLess(grown, 300 * 4 * (16 if SCALE > 1 else 1), "KiB for 300 idle tunnels")
         for client in warm + more:
             client.close()
 

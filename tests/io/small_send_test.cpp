@@ -99,6 +99,65 @@ TEST_P(small_send_on, destroyed_at_any_moment_a_message_went_out_whole_or_not_at
     expect_quiet();
 }
 
+// What goes directly must not overtake what the kernel was to send.
+TEST_P(small_send_on, destroyed_before_it_left_does_not_come_behind_what_is_sent_next) {
+    constexpr std::size_t next_bytes = 5'000;
+    loop->run([](event_loop& here) -> task<void> {
+        connection pair = co_await make_connection(here);
+        constexpr int rounds = 24;
+        auto sends = [](socket& near, event_loop& on) -> task<void> {
+            for (int round = 0; round < rounds; ++round) {
+                const auto letter = static_cast<char>('a' + round);
+                counting_scope scope(on);
+                auto victim = [](socket& to, char of) -> task<void> {
+                    (void)co_await send_text(to, std::string(message_bytes, of));
+                };
+                scope.spawn(victim(near, letter), "victim");
+                for (int turn = 0; turn < round % 4; ++turn) co_await yield();
+                if (round % 8 >= 4) scope.request_stop();
+                scope.destroy_all();
+                const std::string next(next_bytes, static_cast<char>(letter - 'a' + 'A'));
+                EXPECT_TRUE((co_await send_text(near, next)).has_value());
+                if (round % 6 == 5) co_await sleep_for(100us);  // a turn, in which the kernel gets what is queued
+            }
+            co_await sleep_for(1ms);
+            EXPECT_TRUE(near.shutdown_send().has_value());
+        };
+        auto [sent, got] = co_await when_all(sends(pair.near, here), read_text_to_end(pair.far));
+        std::size_t at = 0;
+        for (int round = 0; round < rounds; ++round) {
+            const auto small = static_cast<char>('a' + round);
+            const std::size_t begin = at;
+            while (at < got.size() && got[at] == small) ++at;
+            EXPECT_TRUE(at == begin || at == begin + message_bytes) << "round " << round;
+            const std::string_view next = std::string_view(got).substr(at, next_bytes);
+            EXPECT_EQ(next.find_first_not_of(static_cast<char>('A' + round)), std::string_view::npos) << round;
+            at += next.size();
+        }
+        EXPECT_EQ(at, got.size());
+    }(*loop));
+    expect_quiet();
+}
+
+TEST_P(small_send_on, is_out_before_the_end_of_the_stream) {
+    loop->run([](event_loop& here) -> task<void> {
+        for (int round = 0; round < 10; ++round) {
+            connection pair = co_await make_connection(here);
+            counting_scope scope(here);
+            auto sends = [](socket& to) -> task<void> {
+                EXPECT_TRUE((co_await send_text(to, std::string(message_bytes, 'm'))).has_value());
+            };
+            scope.spawn(sends(pair.near), "sender");
+            for (int turn = 0; turn < 1 + round % 3; ++turn) co_await yield();
+            EXPECT_TRUE(pair.near.shutdown_send().has_value());
+            const std::string got = co_await read_text_to_end(pair.far);
+            EXPECT_EQ(got.size(), message_bytes);
+            co_await scope.join();
+        }
+    }(*loop));
+    expect_quiet();
+}
+
 enum class ending { room, cancelled, destroyed, closed, reset };
 
 // A message that finds no room meets its end; then the stream is read to see that it is still in order.

@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "support/counted_heap.hpp"
 #include "task/scope.hpp"
 #include "task/sync_wait.hpp"
 #include "task/when.hpp"
@@ -244,6 +246,82 @@ TEST(counting_scope, destroying_it_destroys_children_where_they_stand) {
     }
     EXPECT_EQ(alive, 0);
     EXPECT_EQ(queue.depth(), 0u);
+}
+
+// Alive from its making on.
+struct counted {
+    explicit counted(int& alive) : alive_(&alive) { ++alive; }
+    counted(counted&& other) noexcept : alive_(std::exchange(other.alive_, nullptr)) {}
+    ~counted() {
+        if (alive_) --*alive_;
+    }
+    int* alive_;
+};
+task<void> holds_one(counted) { co_return; }
+task<void> holds(int& alive) { return holds_one(counted(alive)); }
+
+// The argument that exists already when the other one suspends goes with the frame.
+task<void> takes_a_task_and_a_number(task<void> first, int) { co_await std::move(first); }
+
+task<void> builds_arguments_around_an_await(int& alive) {
+    auto number = [](int& while_positive) -> task<int> {
+        while (while_positive > 0) co_await yield();
+        co_return 1;
+    };
+    co_await takes_a_task_and_a_number(holds(alive), co_await number(alive));
+}
+
+TEST(task, destroyed_between_two_arguments_takes_the_first_one_with_it) {
+    bare_workqueue queue;
+    int alive = 0;
+    {
+        counting_scope scope(queue);
+        scope.spawn(builds_arguments_around_an_await(alive), "child");
+        int turns = 0;
+        queue.run_until([&] { return ++turns > 10; });
+        EXPECT_EQ(alive, 1);
+        scope.destroy_all();
+    }
+    EXPECT_EQ(alive, 0);
+}
+
+struct throws_at_its_end {
+    ~throws_at_its_end() noexcept(false) { throw std::runtime_error("late"); }
+};
+
+TEST(task, an_exception_behind_co_return_replaces_the_result) {
+    auto work = [](std::shared_ptr<int> value) -> task<std::shared_ptr<int>> {
+        const throws_at_its_end late;
+        co_return value;
+    };
+    auto value = std::make_shared<int>(1);
+    EXPECT_THROW((void)sync_wait(work(value)), std::runtime_error);
+    EXPECT_EQ(value.use_count(), 1);
+}
+
+TEST(task, that_finds_no_memory_for_its_frame_throws_and_destroys_its_arguments) {
+    auto big = [](task<void> first, int& bytes_seen) -> task<void> {
+        static void* volatile seen_by_others;
+        std::array<std::byte, 1500> local{};  // a size of its own, so that the pool has none to give
+        seen_by_others = local.data();
+        co_await std::move(first);
+        bytes_seen += static_cast<int>(local.size());
+    };
+    int alive = 0;
+    int seen = 0;
+    task<void> first = holds(alive);
+    EXPECT_EQ(alive, 1);
+    if (!heap_is_counted) return;
+    heap_fails(true);
+    bool thrown = false;
+    try {
+        task<void> never = big(std::move(first), seen);
+    } catch (const std::bad_alloc&) {
+        thrown = true;
+    }
+    heap_fails(false);
+    EXPECT_TRUE(thrown);
+    EXPECT_EQ(alive, 0);
 }
 
 TEST(backtrace, names_every_awaiting_frame_with_its_line) {

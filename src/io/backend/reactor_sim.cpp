@@ -79,6 +79,14 @@ std::int32_t reactor_sim::try_to_send(descriptor& entry, op_slot& slot) {
     }
 }
 
+// The rest of a send whose waiter died is not sent: it would land among what comes after it.
+void reactor_sim::settle(op_slot& send) noexcept {
+    descriptor& entry = table_.at(send.io.descriptor);
+    const std::int32_t got = try_to_send(entry, send);
+    if (got != would_block) return finish_held(send, got);
+    if (send.state() == op_state::orphaned) finish_held(send, -ECANCELED);
+}
+
 void reactor_sim::finish_held(op_slot& slot, std::int32_t result) noexcept {
     descriptor& entry = table_.at(slot.io.descriptor);
     std::erase(held_[entry.handle], slot.tag());

@@ -74,14 +74,22 @@ op_slot& reactor_uring::start_standing(descriptor& entry, op_kind kind) noexcept
     return slot;
 }
 
-result<void> reactor_uring::watch(descriptor& entry, direction) noexcept {
-    if (entry.watched) return {};
+// Room is asked for only while somebody waits for it: a standing poll would complete at every acknowledgement.
+result<void> reactor_uring::watch(descriptor& entry, direction way) noexcept {
+    const bool out = way == direction::write;
+    // what the kernel accepts or receives on its own completes by itself
+    if (out ? bool(entry.watch_out) : entry.watched || entry.multishot) return {};
     op_slot& slot = start_standing(entry, op_kind::multishot_poll);
     io_uring_sqe& sqe = next_sqe();
-    io_uring_prep_poll_multishot(&sqe, entry.handle, POLLIN | POLLOUT | POLLRDHUP);
+    if (out) {
+        io_uring_prep_poll_add(&sqe, entry.handle, POLLOUT);
+        entry.watch_out = slot.tag();
+    } else {
+        io_uring_prep_poll_multishot(&sqe, entry.handle, POLLIN | POLLRDHUP);
+        entry.watch = slot.tag();
+        entry.watched = true;
+    }
     io_uring_sqe_set_data64(&sqe, slot.tag().to_u64());
-    entry.watch = slot.tag();
-    entry.watched = true;
     return {};
 }
 
@@ -162,7 +170,8 @@ void reactor_uring::cancel_standing(op_tag tag) noexcept {
 }
 
 void reactor_uring::forget(descriptor& entry) noexcept {
-    if (entry.watched) cancel_standing(entry.watch);
+    cancel_standing(entry.watch);
+    cancel_standing(entry.watch_out);
     if (!entry.extra) return;
     if (entry.multishot) {
         cancel_standing(entry.extra->accept);
@@ -227,10 +236,16 @@ void reactor_uring::on_poll(op_slot& slot, const completion& done) noexcept {
         on_ready(entry, (mask & POLLIN ? event_read : 0) | (mask & POLLOUT ? event_write : 0) |
                             (mask & (POLLRDHUP | POLLHUP | POLLERR) ? event_end : 0));
     if (done.flags & IORING_CQE_F_MORE) return;
+    const bool out = slot.tag() == entry.watch_out;
     slots_.retire(slot, done.result);
-    entry.watch = {};
-    entry.watched = false;
-    if (!entry.closing && (entry.reader || entry.writer)) (void)watch(entry, direction::read);
+    if (out) {
+        entry.watch_out = {};  // a writer that finds no room after all asks again
+        if (!entry.closing && entry.writer && !mask) (void)watch(entry, direction::write);
+    } else {
+        entry.watch = {};
+        entry.watched = false;
+        if (!entry.closing && entry.reader) (void)watch(entry, direction::read);
+    }
     unpin(entry);
 }
 

@@ -38,6 +38,7 @@ public:
     bool start(op_slot& slot) noexcept override;
     bool tries_first(op_kind kind, op_detail detail, const op_slot::io_payload& io) const noexcept override;
     void request_cancel(op_slot& slot) noexcept override;
+    void settle(op_slot& send) noexcept override;
     void forget(descriptor& entry) noexcept override;
     void wait(time_point until) noexcept override;
     void wake() noexcept override { wake_.signal(); }

@@ -29,12 +29,16 @@ void reactor_uring::submit_send(op_slot& slot) noexcept {
     io_uring_sqe_set_data64(&sqe, slot.tag().to_u64());
 }
 
+// What is queued is issued in order and at once; what finds no room is left waiting for it.
+void reactor_uring::settle(op_slot&) noexcept { io_uring_submit(ring_.get()); }
+
 void reactor_uring::on_sent(op_slot& slot, std::int32_t got) noexcept {
     const auto detail = static_cast<op_detail>(slot.detail);
     small_send& message = small_send::of(slot.io);
     if (got > 0) message.advance(static_cast<std::size_t>(got));
     // WAITALL goes on by itself; what ends early all the same, by a signal say, is taken up again
-    const bool unfinished = got > 0 && detail != op_detail::plain && !message.left().empty();
+    const bool unfinished =
+        (got > 0 && detail != op_detail::plain && !message.left().empty()) || got == -EINTR || got == -EAGAIN;
     if (unfinished && slot.state() == op_state::armed) return submit_send(slot);
     const std::int32_t result = message.result(detail, got);
     small_send::take_from(slot.io);
