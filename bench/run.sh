@@ -25,12 +25,12 @@ while [[ $# -gt 0 ]]; do
 done
 bin=$(readlink -f "$bin") || true
 [[ -x $bin/micro_task ]] || { echo "run.sh: no benchmarks in $bin: build first (./dev build release)" >&2 && exit 1; }
-uring=${bin%/bin}/bin_uring
+other=${bin%/bin}/bin_
 floor=${bin%/bin}/bin_floor
 
 if [[ -n $harness ]]; then
     [[ -f $harness/run.py ]] || { echo "run.sh: there is no run.py in $harness" >&2 && exit 1; }
-    exec python3 "$harness/run.py" --add "co_wq=$bin" --add "co_wq_uring=$uring" "$@"
+    exec python3 "$harness/run.py" --add "co_wq_epoll=${other}epoll" --add "co_wq_uring=${other}uring" "$@"
 fi
 
 # Rounds: every program once per round, ours and the floor's in turn, so that a busy minute hits both alike.

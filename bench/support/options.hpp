@@ -1,7 +1,7 @@
 // Command lines of the benchmark programs, and the reactor they run on.
 //
-// Reactor: --reactor auto|epoll|uring; without it the environment variable CO_WQ_REACTOR; without that uring for a
-// program that was started from a folder named bin_uring, so that one build serves as two contestants.
+// Reactor: --reactor auto|epoll|uring; without it the environment variable CO_WQ_REACTOR; without that the name of the
+// folder that the program was started from, bin_epoll or bin_uring, so that one build serves as several contestants.
 #pragma once
 
 #include <cstdio>
@@ -25,7 +25,7 @@ struct options {
 
     options(int argc, char** argv) {
         const char* wanted = std::getenv("CO_WQ_REACTOR");
-        if (!wanted) wanted = in_uring_folder(argv[0]) ? "uring" : "auto";
+        if (!wanted) wanted = reactor_of_folder(argv[0]);
         for (int i = 1; i < argc; i += 2) {
             const std::string_view name = argv[i];
             if (i + 1 == argc) usage_error(argv[0], "no value for", argv[i]);
@@ -54,11 +54,12 @@ struct options {
     }
 
 private:
-    static bool in_uring_folder(std::string_view path) {
+    static const char* reactor_of_folder(std::string_view path) {
         const std::size_t end = path.rfind('/');
-        if (end == std::string_view::npos) return false;
-        const std::string_view folder = path.substr(0, end);
-        return folder.substr(folder.rfind('/') + 1) == "bin_uring";  // npos + 1 is 0: the whole of it
+        std::string_view folder = path.substr(0, end == std::string_view::npos ? 0 : end);
+        folder = folder.substr(folder.rfind('/') + 1);  // npos + 1 is 0: the whole of it
+        if (folder == "bin_uring") return "uring";
+        return folder == "bin_epoll" ? "epoll" : "auto";
     }
 };
 

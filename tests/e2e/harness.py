@@ -49,12 +49,12 @@ def tcp_states(inodes: set[str]) -> Sockets:
 class Proxy:
     """A running proxy. Its standard error is read all the time; log holds the lines.
 
-    descriptors is its RLIMIT_NOFILE; threads=None leaves the number to the program.
+    descriptors is its RLIMIT_NOFILE; threads=None leaves the number to the program; under is what it is started by.
     """
 
     def __init__(self, *options: str, reactor: str | None = None, port: int = 0, descriptors: int | None = None,
-                 threads: int | None = 2, wait: bool = True, log_file: Path | None = None):
-        command = [str(settings.PROXY), "--port", str(port), "--reactor", reactor or settings.REACTOR]
+                 threads: int | None = 2, wait: bool = True, log_file: Path | None = None, under: tuple[str, ...] = ()):
+        command = [*under, str(settings.PROXY), "--port", str(port), "--reactor", reactor or settings.REACTOR]
         if threads:
             command += ["--threads", str(threads)]
         if log_file:

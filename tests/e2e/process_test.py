@@ -121,8 +121,18 @@ class Listening(ProxyTest):
         names = [name for name in self.start_proxy(threads=1).descriptors() if "anon_inode" in name]
         self.assertEqual(any("io_uring" in name for name in names), settings.REACTOR == "uring", names)
 
-    def test_auto_chooses_one(self):
-        self.assert_serves(self.start_proxy(reactor="auto"))
+    def test_auto_takes_the_ring(self):
+        proxy = self.start_proxy(reactor="auto")
+        self.assertRegex(proxy.wait_for_log("listening on .*")[0], "uring: ")
+        self.assert_serves(proxy)
+
+    @unittest.skipIf(settings.SANITIZER == "address", "LeakSanitizer cannot work while another process traces")
+    def test_without_a_ring_auto_says_why(self):
+        forbid = ("strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=io_uring_setup",
+                  "-e", "inject=io_uring_setup:error=EPERM")
+        proxy = self.start_proxy(reactor="auto", under=forbid)
+        self.assertRegex(proxy.wait_for_log("listening on .*")[0], "epoll: io_uring is forbidden here")
+        self.assert_serves(proxy)
 
 
 class Log(ProxyTest):

@@ -9,9 +9,15 @@ namespace co_wq::io {
 result<std::unique_ptr<reactor>> make_reactor(reactor_kind kind, op_slab& slots, std::string& why) {
     try {
         switch (kind) {
-            case reactor_kind::automatic:
-                why = "epoll: the measured choice for sockets";
+            case reactor_kind::automatic: {
+                std::string refusal;
+                if (auto made = reactor_uring::make(slots, refusal)) {
+                    why = "uring: the measured choice";
+                    return std::move(*made);
+                }
+                why = "epoll: " + refusal;
                 return std::make_unique<reactor_epoll>(slots);
+            }
             case reactor_kind::epoll: why = "epoll: asked for"; return std::make_unique<reactor_epoll>(slots);
             case reactor_kind::uring: {
                 auto made = reactor_uring::make(slots, why);
