@@ -11,6 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PROXY = Path(os.environ.get("CO_WQ_PROXY", HERE.parents[1] / "build/release/bin/co_http_proxy")).resolve()
 REACTOR = os.environ.get("CO_WQ_REACTOR", "epoll")
+COMPILER = os.environ.get("CO_WQ_COMPILER", "Clang")
 STORM = int(os.environ.get("CO_WQ_STORM", "1300"))
 
 

@@ -5,7 +5,7 @@ import unittest
 
 from harness import ProxyTest
 from origins import black_hole, echo, hold, refusing_port
-from settings import PROMPT, SCALE, TIMEOUT
+from settings import COMPILER, PROMPT, SCALE, TIMEOUT
 from wire import Wire, request, response, wait_quietly, wait_until
 
 
@@ -263,7 +263,9 @@ class Numbers(ProxyTest):
         before = self.proxy.rss()
         more = [self.tunnel(origin.authority) for _ in range(300)]
         grown = self.proxy.rss() - before
-        self.assertLess(grown, 300 * 4 * (16 if SCALE > 1 else 1), "KiB for 300 idle tunnels")
+        # sanitizers keep what is freed; g++ 12 lays larger frames out than clang, which is what ships
+        factor = 16 if SCALE > 1 else 1.5 if COMPILER == "GNU" else 1
+        self.assertLess(grown, 300 * 4 * factor, "KiB for 300 idle tunnels")
         for client in warm + more:
             client.close()
 

@@ -16,6 +16,7 @@ using destroy_states = on_every_reactor;
 
 // One operation that waits, and what brings it to its end.
 struct stage {
+    stage(connection streams, socket listening) : pair(std::move(streams)), listener(std::move(listening)) {}
     connection pair;
     socket listener;
 };
@@ -58,7 +59,9 @@ task<void> flood(socket& to) {
 }
 
 task<stage> set_up(event_loop& loop, bool full) {
-    stage made{co_await make_connection(loop), *listen_on_loopback(loop)};
+    connection pair = co_await make_connection(loop);
+    result<socket> listener = listen_on_loopback(loop);
+    stage made(std::move(pair), std::move(*listener));
     if (full) co_await with_timeout(10ms, flood(made.pair.near));
     co_return made;
 }
