@@ -1,4 +1,4 @@
-// What a compiler is told about code that is hardly ever run.
+// What compilers are told beyond the language, and that all code of a program was told the same.
 #pragma once
 
 #if defined(__clang__) && __clang_major__ < 19

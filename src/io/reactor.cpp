@@ -52,8 +52,12 @@ void reactor::wait_for(descriptor& entry, op_slot& slot) noexcept {
     if (!watching) finish_parked(entry, slot, -watching.error().os_code());
 }
 
-void reactor::finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept {
+void reactor::leave_place(descriptor& entry, op_slot& slot) noexcept {
     (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
+}
+
+void reactor::finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept {
+    leave_place(entry, slot);
     slots_.finish(slot, result);
 }
 
@@ -64,7 +68,7 @@ void reactor::serve_ready(void* self, op_slot& slot) noexcept {
     descriptor& entry = me.table_.at(slot.io.descriptor);
     const std::int32_t got = me.attempt(entry, slot.kind(), static_cast<op_detail>(slot.detail), slot.io);
     if (got == would_block) return me.wait_for(entry, slot);
-    (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
+    leave_place(entry, slot);
     me.slots_.deliver(slot, got);
 }
 
@@ -95,12 +99,8 @@ void reactor::cancel(op_slot& slot) noexcept {
 void reactor::abandon(op_slot& slot) noexcept {
     if (slot.state() == op_state::armed || slot.state() == op_state::cancel_requested) {
         descriptor& entry = table_.at(slot.io.descriptor);
-        if (!slot.held_by_kernel) {
-            (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
-            return slots_.withdraw(slot);
-        }
-        // the kernel still holds it, but the next operation need not wait for that
-        (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
+        leave_place(entry, slot);  // if the kernel still holds it, the next operation need not wait for that
+        if (!slot.held_by_kernel) return slots_.withdraw(slot);
         const bool asked = slot.state() == op_state::cancel_requested;
         slots_.abandon(slot);
         if (!asked) request_cancel(slot);
@@ -125,15 +125,13 @@ result<void> reactor::shutdown_send(descriptor& entry) noexcept {
 void reactor::release(descriptor& entry) noexcept {
     CO_WQ_REQUIRE(entry.used && !entry.closing, "a descriptor is released once");
     entry.closing = true;
-    for (op_slot** place : {&entry.reader, &entry.writer}) {
-        op_slot* slot = *place;
+    for (op_slot* slot : {entry.reader, entry.writer}) {
         if (!slot) continue;
         if (slot->held_by_kernel) {
             if (slots_.request_cancel(*slot)) request_cancel(*slot);
             continue;
         }
-        *place = nullptr;
-        slots_.finish(*slot, -EBADF);
+        finish_parked(entry, *slot, -EBADF);
     }
     forget(entry);
     if (entry.pins == 0) finish_close(entry);

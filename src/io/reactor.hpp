@@ -153,6 +153,7 @@ protected:
 
 private:
     void wait_for(descriptor& entry, op_slot& slot) noexcept;
+    static void leave_place(descriptor& entry, op_slot& slot) noexcept;
     void finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept;
     void finish_close(descriptor& entry) noexcept;
     static void serve_ready(void* self, op_slot& slot) noexcept;

@@ -1,9 +1,10 @@
 // The io_uring backend: one ring, DEFER_TASKRUN | SINGLE_ISSUER | TASKRUN_FLAG.
 //
-// Sockets are watched by one multishot poll each and read and written by us, so the kernel never holds caller
-// memory. It holds only memory of ours: listeners run a multishot accept, streams that are read into leases a
-// multishot receive with a provided-buffer ring of pool blocks, connects a request whose address is in pool memory,
-// and small messages are sent from a copy there, all of a turn with one system call (small_send.hpp).
+// Sockets are watched by one multishot poll each (and another poll while a writer waits for room) and read and written
+// by us, so the kernel never holds caller memory. It holds only memory of ours: listeners run a multishot accept,
+// streams that are read into leases a multishot receive with a provided-buffer ring of pool blocks, connects a request
+// whose address is in pool memory, and small messages are sent from a copy there, all of a turn with one system call
+// (small_send.hpp).
 // Every such request is an op slot; its tag is the user_data, its final completion its only death certificate.
 //
 // A file stays open until all its requests have ended (descriptor::pins), because the kernel would otherwise keep
