@@ -62,6 +62,12 @@ public:
     virtual ~socket_calls() = default;
     virtual result<native_handle> open_stream(address_family family) noexcept = 0;
     virtual result<native_handle> open_listener(const socket_address& where, int backlog, bool share_port) noexcept = 0;
+    virtual result<native_handle> open_datagram(address_family family) noexcept = 0;
+    // For libraries that do their own reads and writes (c-ares): these never wait. Negative errno or the result;
+    // would_block, and -EINPROGRESS for a stream whose connection is under way.
+    virtual std::int32_t begin_connect(native_handle handle, const socket_address& where) noexcept = 0;
+    virtual std::int32_t receive_now(native_handle handle, bytes into, socket_address* from) noexcept = 0;
+    virtual std::int32_t send_now(native_handle handle, const_bytes data) noexcept = 0;
     virtual result<socket_address> local_address(native_handle handle) noexcept = 0;
     virtual result<socket_address> peer_address(native_handle handle) noexcept = 0;
     virtual result<void> shutdown_send(native_handle handle) noexcept = 0;

@@ -201,6 +201,32 @@ public:
         return opened;
     }
 
+    result<native_handle> open_datagram(address_family family) noexcept override {
+        const int handle = ::socket(native_family(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (handle < 0) return system_failure();
+        return handle;
+    }
+
+    std::int32_t begin_connect(native_handle handle, const socket_address& where) noexcept override {
+        native_address native = to_native(where);
+        return ::connect(handle, native.get(), native.length) == 0 ? 0 : -errno;
+    }
+
+    std::int32_t receive_now(native_handle handle, bytes into, socket_address* from) noexcept override {
+        native_address native;
+        native.length = sizeof native.storage;
+        const ssize_t got = retry_interrupted(
+            [&] { return ::recvfrom(handle, into.data(), into.size(), 0, native.get(), &native.length); });
+        if (got < 0) return last_error();
+        if (from && native.length > 0) *from = from_native(native.storage);
+        return static_cast<std::int32_t>(got);
+    }
+
+    std::int32_t send_now(native_handle handle, const_bytes data) noexcept override {
+        const ssize_t sent = retry_interrupted([&] { return ::send(handle, data.data(), data.size(), MSG_NOSIGNAL); });
+        return sent < 0 ? last_error() : static_cast<std::int32_t>(sent);
+    }
+
     result<socket_address> local_address(native_handle handle) noexcept override {
         native_address native;
         native.length = sizeof native.storage;

@@ -1,23 +1,31 @@
-// The simulated backend: a loop on an in-memory network under virtual time, decided by a seed.
+// reactor_sim: a loop on an in-memory network under virtual time, decided by a seed.
 //
-// It is both kinds of kernel at once: some operations wait for readiness, others (accepts and
-// connects, as the seed decides) are performed by the "kernel", which completes them late, answers a cancel late,
-// or completes with a result although a cancel was accepted. Events may come twice, for nothing, or for an entry
-// that is gone.
+// It is both kinds of kernel at once: some operations wait for readiness, others (accepts, connects and small sends,
+// as the seed decides) are performed by the "kernel", which completes them late, answers a cancel late, not at all, or
+// with the result although a cancel was accepted. Events and completions come twice, for nothing, in another order, or
+// for an entry that is gone.
+//
+// Time:       alone on its network, a reactor lets time pass while it waits. Several of them (drive) leave that to
+//             whoever gives the loops their turns; wait then only takes what has come.
+// Threads:    the loop's own, except wake.
 #pragma once
 
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "io/backend/sim_network.hpp"
 
 namespace co_wq::io {
 
-class reactor_sim final : public reactor {
+class reactor_sim final : public reactor, private sim_watcher {
 public:
+    // With a network of its own.
     reactor_sim(op_slab& slots, const sim_options& options)
-        : reactor_sim(slots, std::make_unique<sim_network>(options)) {}
+        : reactor_sim(slots, std::make_shared<sim_network>(options)) {}
+    // On one that others share.
+    reactor_sim(op_slab& slots, std::shared_ptr<sim_network> network);
     ~reactor_sim() override;
 
     const char* name() const noexcept override { return "sim"; }
@@ -29,22 +37,60 @@ public:
     void forget(descriptor& entry) noexcept override;
     void wait(time_point until) noexcept override;
     void wake() noexcept override;
-    time_point now() const noexcept override { return network_->now(); }
+    time_point now() const noexcept override { return network_->clock().now(); }
 
     sim_network& network() noexcept { return *network_; }
 
-private:
-    reactor_sim(op_slab& slots, std::unique_ptr<sim_network> network);
-    void ready(native_handle handle, unsigned events);
-    void try_to_complete(op_tag tag);
-    std::int32_t try_to_send(descriptor& entry, op_slot& slot);
-    void finish_held(op_slot& slot, std::int32_t result) noexcept;
-    duration kernel_delay() noexcept;
+    // ---- for who gives turns to several loops
+    void set_driven(bool driven) noexcept { driven_ = driven; }
+    bool has_news() const noexcept { return woken_ || !events_.empty() || !completions_.empty(); }
+    // Until when the loop wants to sleep.
+    time_point sleeps_until() const noexcept { return sleeps_until_; }
 
-    std::unique_ptr<sim_network> network_;
-    std::map<native_handle, op_tag> watched_;    // which entry a handle's events go to
-    std::map<native_handle, std::vector<op_tag>> held_;  // operations the "kernel" performs
-    std::vector<op_tag> gone_;                   // entries that were forgotten: late events still name them
+private:
+    // What is watched: which entry a number's events go to.
+    struct watched {
+        native_handle handle;
+        op_tag entry;
+    };
+    // An operation the kernel performs.
+    struct held {
+        op_tag tag;
+        native_handle handle;
+        bool over;  // its completion is on its way
+    };
+    struct event {
+        op_tag entry;
+        unsigned events;
+    };
+    struct completion {
+        op_tag tag;
+        std::int32_t result;
+    };
+
+    void changed(native_handle handle, unsigned events) noexcept override;
+    held* find_held(op_tag tag) noexcept;
+    void look_again(op_tag tag);
+    void perform(op_tag tag);
+    std::int32_t try_to_send(descriptor& entry, op_slot& slot);
+    void complete(held& one, std::int32_t result);
+    void answer_cancel(op_tag tag);
+    void finish_held(op_slot& slot, std::int32_t result) noexcept;
+    void take_news() noexcept;
+    void take_event(event one) noexcept;
+    void take_completion(completion one) noexcept;
+    duration kernel_delay() noexcept;
+    sim_random& random() noexcept { return network_->random(); }
+    void later(duration delay, sim_clock::action act, op_tag tag);
+
+    std::shared_ptr<sim_network> network_;
+    std::vector<watched> watched_;
+    std::vector<held> held_;
+    std::vector<event> events_;            // not taken yet
+    std::vector<completion> completions_;  // not taken yet
+    std::vector<op_tag> gone_;             // entries that were forgotten: late events still name them
+    time_point sleeps_until_ = no_deadline;
+    bool driven_ = false;
     std::mutex lock_;
     std::condition_variable changed_;
     bool woken_ = false;

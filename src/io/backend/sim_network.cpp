@@ -6,52 +6,94 @@
 
 namespace co_wq::io {
 
-void sim_network::after(duration delay, std::function<void()> act) {
-    events_.emplace(std::pair(now_ + delay, order_++), std::move(act));
-}
-
-bool sim_network::step(time_point limit) {
-    if (events_.empty() || events_.begin()->first.first > limit) {
-        now_ = std::max(now_, limit);
-        return false;
-    }
-    auto first = events_.extract(events_.begin());
-    now_ = std::max(now_, first.key().first);
-    first.mapped()();
-    return true;
-}
+// ---- numbers, addresses, notices
 
 sim_network::endpoint* sim_network::find(native_handle handle) noexcept {
-    const auto at = sockets_.find(handle);
-    return at == sockets_.end() ? nullptr : &at->second;
+    const auto place = static_cast<std::size_t>(handle - first_number);
+    if (handle < first_number || place >= sockets_.size() || sockets_[place].what == kind::none) return nullptr;
+    return &sockets_[place];
 }
 
-native_handle sim_network::make(socket_address local) {
-    const native_handle handle = next_handle_++;
-    sockets_[handle].local = local;
-    return handle;
+// Null when the number has been closed since, even if it is in use again.
+sim_network::endpoint* sim_network::find(std::uint64_t handle, std::uint64_t serial) noexcept {
+    endpoint* one = find(static_cast<native_handle>(handle));
+    return one && one->serial == serial ? one : nullptr;
+}
+
+sim_network::endpoint* sim_network::peer_of(endpoint& one) noexcept {
+    return one.peer == no_handle ? nullptr : find(static_cast<std::uint64_t>(one.peer), one.peer_serial);
+}
+
+native_handle sim_network::make(kind what, const socket_address& local) {
+    auto free = std::find_if(sockets_.begin(), sockets_.end(), [](const endpoint& e) { return e.what == kind::none; });
+    if (free == sockets_.end()) {
+        sockets_.emplace_back();
+        free = sockets_.end() - 1;
+    }
+    const std::uint32_t serial = free->serial + 1;
+    *free = endpoint{};
+    free->serial = serial;
+    free->number = first_number + static_cast<native_handle>(free - sockets_.begin());
+    free->what = what;
+    free->local = local;
+    ++open_;
+    return free->number;
+}
+
+sim_network::endpoint* sim_network::listener_at(const socket_address& where) noexcept {
+    for (endpoint& one : sockets_)
+        if (one.what == kind::listener && one.local.port() == where.port() &&
+            (one.local.is_any() || one.local.octets() == where.octets()))
+            return &one;
+    return nullptr;
+}
+
+bool sim_network::silent(std::uint16_t port) const noexcept {
+    return std::find(silent_ports_.begin(), silent_ports_.end(), port) != silent_ports_.end();
+}
+
+void sim_network::watch(native_handle handle, sim_watcher* watcher) noexcept {
+    if (endpoint* one = find(handle)) one->watcher = watcher;
+}
+
+void sim_network::notify(endpoint& one, unsigned events) noexcept {
+    if (one.watcher) one.watcher->changed(one.number, events);
 }
 
 duration sim_network::latency() noexcept {
     const auto span = static_cast<std::uint64_t>((options_.latency_max - options_.latency_min).count());
-    return options_.latency_min + duration(static_cast<std::int64_t>(random_.below(span + 1)));
+    duration chosen = options_.latency_min + duration(static_cast<std::int64_t>(random().below(span + 1)));
+    if (random().chance(options_.coincidences)) {
+        constexpr std::int64_t tick = 1 << 16;  // timer_queue::tick
+        const std::int64_t at = (clock_.now() + chosen).time_since_epoch().count();
+        chosen += duration((tick - at % tick) % tick);
+    }
+    return chosen;
 }
 
+void sim_network::later(duration delay, endpoint& one, sim_clock::action act) {
+    clock_.after(delay, act, this, static_cast<std::uint64_t>(one.number), one.serial);
+}
+
+// ---- opening and naming
+
 result<native_handle> sim_network::open_stream(address_family) noexcept {
-    if (random_.chance(options_.exhausted)) return fail(from_errno(EMFILE));
-    return make(socket_address::loopback(next_port_++));
+    if (random().chance(options_.exhausted)) return fail(from_errno(EMFILE));
+    return make(kind::stream, socket_address::loopback(next_port_++));
 }
 
 result<native_handle> sim_network::open_listener(const socket_address& where, int backlog, bool) noexcept {
     socket_address local = where;
     if (local.port() == 0) local.set_port(next_port_++);
-    for (const auto& [handle, other] : sockets_)
-        if (other.listening && other.local.port() == local.port()) return fail(from_errno(EADDRINUSE));
-    const native_handle handle = make(local);
-    endpoint& made = sockets_[handle];
-    made.listening = true;
-    made.backlog_max = backlog;
+    if (listener_at(local)) return fail(from_errno(EADDRINUSE));
+    const native_handle handle = make(kind::listener, local);
+    find(handle)->backlog_max = backlog;
     return handle;
+}
+
+result<native_handle> sim_network::open_datagram(address_family) noexcept {
+    if (random().chance(options_.exhausted)) return fail(from_errno(EMFILE));
+    return make(kind::datagram, socket_address::loopback(next_port_++));
 }
 
 result<socket_address> sim_network::local_address(native_handle handle) noexcept {
@@ -66,30 +108,159 @@ result<socket_address> sim_network::peer_address(native_handle handle) noexcept 
     return one->remote;
 }
 
-// Bytes, end or reset travel to the peer, each behind what was sent before.
-void sim_network::deliver(native_handle from, std::string data, bool end, bool reset) {
-    endpoint& sender = *find(from);
-    const native_handle to = sender.peer;
-    const time_point arrival = std::max(now_ + latency(), sender.last_arrival);
-    sender.last_arrival = arrival;
-    after(arrival - now_, [this, to, data = std::move(data), end, reset] {
-        endpoint* receiver = find(to);
-        if (!receiver) return;
-        if (reset) {
-            receiver->arrived.clear();
-            receiver->reset_arrived = true;
-        } else {
-            receiver->arrived += data;
-            receiver->end_arrived |= end;
+// ---- connecting
+
+std::int32_t sim_network::begin_connect(native_handle handle, const socket_address& where) noexcept {
+    endpoint* one = find(handle);
+    if (!one) return -EBADF;
+    one->remote = where;
+    if (one->what == kind::datagram) {
+        one->connected = true;
+        return 0;
+    }
+    one->connecting = true;
+    knock(*one);
+    return -EINPROGRESS;
+}
+
+// A SYN: taken, refused, or not answered, and then sent again after a second, two, four.
+void sim_network::knock(endpoint& client) {
+    later(latency(), client, [](void* self, std::uint64_t handle, std::uint64_t serial) {
+        auto& me = *static_cast<sim_network*>(self);
+        endpoint* one = me.find(handle, serial);
+        if (!one) return;
+        endpoint* listener = me.listener_at(one->remote);
+        if (!listener && !me.silent(one->remote.port())) return me.answer(*one, -ECONNREFUSED);
+        if (!listener || listener->backlog.size() > static_cast<std::size_t>(listener->backlog_max)) {
+            if (++one->knocks > 6) return me.answer(*one, -ETIMEDOUT);  // net.ipv4.tcp_syn_retries
+            const auto wait = std::chrono::seconds(1ll << (one->knocks - 1));
+            return me.later(wait, *one, [](void* again, std::uint64_t number, std::uint64_t use) {
+                auto& network = *static_cast<sim_network*>(again);
+                if (endpoint* still = network.find(number, use)) network.knock(*still);
+            });
         }
-        notify(to, event_read | (end || reset ? event_end : 0) | (reset ? event_write : 0));
+        const native_handle far = me.make(kind::stream, listener->local);
+        endpoint& server = *me.find(far);
+        server.connected = server.never_accepted = true;
+        server.peer = static_cast<native_handle>(handle);
+        server.peer_serial = one->serial;
+        server.remote = one->local;
+        one->peer = far;
+        one->peer_serial = server.serial;
+        listener->backlog.push(far);
+        me.notify(*listener, event_read);
+        me.answer(*one, 0);
     });
+}
+
+// The answer to a SYN reaches the client; 0: it is connected.
+void sim_network::answer(endpoint& client, std::int32_t failure) {
+    client.failure = failure;
+    later(latency(), client, [](void* self, std::uint64_t handle, std::uint64_t serial) {
+        auto& me = *static_cast<sim_network*>(self);
+        endpoint* one = me.find(handle, serial);
+        if (!one || !one->connecting) return;
+        one->connecting = false;
+        one->connected = one->failure == 0;
+        me.clock_.note("connect", static_cast<std::int64_t>(handle), one->failure);
+        me.notify(*one, one->failure == 0 ? event_write : event_read | event_write | event_end);
+    });
+}
+
+std::int32_t sim_network::connect(descriptor& entry, endpoint& one, op_slot::io_payload& io) noexcept {
+    if (io.data) {
+        const socket_address where = *static_cast<const socket_address*>(io.data);
+        io.data = nullptr;
+        begin_connect(entry.handle, where);
+    }
+    if (one.connecting) {
+        entry.writable = false;
+        return would_block;
+    }
+    return std::exchange(one.failure, 0);
+}
+
+std::int32_t sim_network::accept(descriptor& entry, endpoint& one) noexcept {
+    if (one.what != kind::listener) return -EINVAL;
+    if (one.backlog.empty()) {
+        entry.readable = false;
+        return would_block;
+    }
+    if (random().chance(options_.exhausted)) return -EMFILE;
+    const native_handle taken = one.backlog.pop();
+    find(taken)->never_accepted = false;
+    return taken;
+}
+
+// ---- streams
+
+// Bytes, end or reset travel to the peer, each behind what was sent before.
+void sim_network::travel(endpoint& sender, std::string_view data, bool end, bool reset) {
+    endpoint* receiver = peer_of(sender);
+    if (!receiver) {
+        if (!reset) answer_with_reset(sender);
+        return;
+    }
+    const time_point arrival = std::max(clock_.now() + latency(), sender.last_arrival);
+    sender.last_arrival = arrival;
+    if (random().chance(options_.resets)) {
+        break_connection(sender.number);
+        return;
+    }
+    receiver->coming.push({static_cast<std::uint32_t>(data.size()), end, reset});
+    receiver->coming_bytes += data;
+    later(arrival - clock_.now(), *receiver, [](void* self, std::uint64_t handle, std::uint64_t serial) {
+        auto& me = *static_cast<sim_network*>(self);
+        if (endpoint* one = me.find(handle, serial)) me.arrive(*one);
+    });
+}
+
+void sim_network::arrive(endpoint& receiver) noexcept {
+    if (receiver.coming.empty()) return;
+    const segment next = receiver.coming.pop();
+    if (receiver.reset_arrived) {
+        receiver.coming_bytes.erase(0, next.bytes);
+        return;
+    }
+    clock_.note("arrive", receiver.number, next.reset ? -1 : static_cast<std::int64_t>(next.bytes));
+    if (next.reset) return take_reset(receiver);
+    receiver.arrived.append(receiver.coming_bytes, 0, next.bytes);
+    receiver.coming_bytes.erase(0, next.bytes);
+    receiver.end_arrived |= next.end;
+    notify(receiver, event_read | (next.end ? event_end : 0));
+}
+
+// What was readable stays so; the failure is reported once, by whichever call comes first (tcp_reset in Linux).
+void sim_network::take_reset(endpoint& one) noexcept {
+    if (one.reset_arrived) return;
+    one.failure = one.end_arrived ? -EPIPE : -ECONNRESET;
+    one.reset_arrived = true;
+    notify(one, event_read | event_write | event_end);
+}
+
+// Behind what is on its way already.
+void sim_network::answer_with_reset(endpoint& sender) {
+    later(latency() + latency(), sender, [](void* self, std::uint64_t handle, std::uint64_t serial) {
+        auto& me = *static_cast<sim_network*>(self);
+        endpoint* one = me.find(handle, serial);
+        if (!one) return;
+        if (one->coming.empty()) return me.take_reset(*one);
+        me.answer_with_reset(*one);
+    });
+}
+
+void sim_network::break_connection(native_handle handle) {
+    endpoint* one = find(handle);
+    if (!one || one->what != kind::stream || !one->connected) return;
+    clock_.note("break", handle);
+    if (endpoint* peer = peer_of(*one)) answer_with_reset(*peer);
+    answer_with_reset(*one);
 }
 
 result<void> sim_network::shutdown_send(native_handle handle) noexcept {
     endpoint* one = find(handle);
-    if (!one || !one->connected) return fail(errc::closed);
-    if (!std::exchange(one->send_closed, true)) deliver(handle, {}, true, false);
+    if (!one || !one->connected || one->reset_arrived) return fail(from_errno(ENOTCONN));
+    if (!std::exchange(one->send_closed, true) && peer_of(*one)) travel(*one, {}, true, false);
     return {};
 }
 
@@ -101,183 +272,286 @@ result<void> sim_network::set_reset_on_close(native_handle handle) noexcept {
 void sim_network::close(native_handle handle) noexcept {
     endpoint* one = find(handle);
     CO_WQ_ASSERT(one, "a socket is closed once");
-    const bool reset = one->reset_on_close || !one->arrived.empty();
-    if (one->connected && one->peer != no_handle && !one->reset_arrived) {
-        if (reset || !one->send_closed) deliver(handle, {}, !reset, reset);
+    clock_.note("close", handle);
+    if (one->what == kind::stream && one->connected && !one->reset_arrived && peer_of(*one)) {
+        const bool reset = one->reset_on_close || one->unread() > 0;
+        if (reset || !one->send_closed) travel(*one, {}, !reset, reset);
+        // what is still on its way to us finds nobody, and its sender learns that
+        if (!reset && !one->coming.empty()) answer_with_reset(*peer_of(*one));
     }
-    const std::deque<native_handle> waiting = std::move(one->backlog);
-    if (endpoint* peer = find(one->peer)) peer->peer = no_handle;
-    sockets_.erase(handle);
-    for (native_handle never_accepted : waiting) {
-        if (endpoint* lost = find(never_accepted)) {
-            lost->reset_on_close = true;
-            close(never_accepted);
-        }
+    sim_fifo<native_handle> waiting = std::move(one->backlog);
+    const std::uint32_t serial = one->serial;
+    *one = endpoint{};
+    one->serial = serial;
+    --open_;
+    while (!waiting.empty()) {
+        const native_handle left = waiting.pop();
+        find(left)->reset_on_close = true;
+        close(left);
     }
 }
 
-void sim_network::begin_connect(native_handle handle, const socket_address& where) {
-    endpoint& one = *find(handle);
-    one.connecting = true;
-    one.remote = where;
-    after(latency(), [this, handle, where] {
-        endpoint* client = find(handle);
-        if (!client) return;
-        native_handle listener = no_handle;
-        for (auto& [candidate, other] : sockets_)
-            if (other.listening && other.local.port() == where.port()) listener = candidate;
-        endpoint* server = find(listener);
-        std::int32_t failure = 0;
-        if (!server) {
-            failure = -ECONNREFUSED;
-        } else if (server->backlog.size() >= static_cast<std::size_t>(server->backlog_max)) {
-            failure = -ETIMEDOUT;
-        } else {
-            const native_handle accepted = make(server->local);
-            client = find(handle);
-            server = find(listener);
-            endpoint& far = *find(accepted);
-            far.connected = true;
-            far.peer = handle;
-            far.remote = client->local;
-            client->peer = accepted;
-            server->backlog.push_back(accepted);
-            notify(listener, event_read);
-        }
-        after(latency(), [this, handle, failure] {
-            endpoint* ours = find(handle);
-            if (!ours) return;
-            ours->connecting = false;
-            ours->connected = failure == 0;
-            ours->connect_failure = failure;
-            notify(handle, event_write);
-        });
+void sim_network::freed_room(endpoint& reader, std::size_t count) {
+    endpoint* sender = peer_of(reader);
+    if (!sender) return;
+    sender->in_flight -= static_cast<std::uint32_t>(std::min<std::size_t>(sender->in_flight, count));
+    later(latency(), *sender, [](void* self, std::uint64_t handle, std::uint64_t serial) {
+        auto& me = *static_cast<sim_network*>(self);
+        if (endpoint* one = me.find(handle, serial)) me.notify(*one, event_write);
     });
 }
 
-std::int32_t sim_network::connect(native_handle handle, descriptor& entry, op_slot::io_payload& io) noexcept {
-    if (io.data) {
-        const socket_address where = *static_cast<const socket_address*>(io.data);
-        io.data = nullptr;
-        begin_connect(handle, where);
-    }
-    const endpoint& one = *find(handle);
-    if (one.connecting) {
-        entry.writable = false;
-        return would_block;
-    }
-    return one.connect_failure;
-}
-
-std::int32_t sim_network::accept(native_handle handle, descriptor& entry) noexcept {
-    endpoint& one = *find(handle);
-    if (one.backlog.empty()) {
+std::int32_t sim_network::receive(descriptor& entry, endpoint& one, std::byte* into, std::uint32_t room) noexcept {
+    if (one.what == kind::datagram) return receive_now(entry.handle, {into, room}, nullptr);
+    if (one.what != kind::stream || (!one.connected && !one.reset_arrived)) return -ENOTCONN;
+    if (room == 0) return 0;
+    if (one.unread() == 0) {
+        if (one.failure != 0) return std::exchange(one.failure, 0);
+        if (one.end_arrived || one.reset_arrived) return 0;
         entry.readable = false;
         return would_block;
     }
-    if (random_.chance(options_.exhausted)) return -EMFILE;
-    const native_handle accepted = one.backlog.front();
-    one.backlog.pop_front();
-    return accepted;
-}
-
-std::int32_t sim_network::receive(native_handle handle, descriptor& entry, std::byte* into,
-                                  std::uint32_t room) noexcept {
-    endpoint& one = *find(handle);
-    if (one.reset_arrived) return -ECONNRESET;
-    if (one.arrived.empty()) {
-        if (one.end_arrived || room == 0) return 0;
-        entry.readable = false;
-        return would_block;
+    std::size_t count = std::min<std::size_t>(room, one.unread());
+    if (count > 1 && random().chance(options_.short_io)) count = 1 + random().below(count);
+    std::memcpy(into, one.arrived.data() + one.taken, count);
+    one.taken += count;
+    if (one.unread() == 0) {
+        one.arrived.clear();
+        one.taken = 0;
     }
-    std::size_t count = std::min<std::size_t>(room, one.arrived.size());
-    if (count > 1 && random_.chance(options_.short_io)) count = 1 + random_.below(count);
-    std::memcpy(into, one.arrived.data(), count);
-    one.arrived.erase(0, count);
-    if (endpoint* sender = find(one.peer)) {
-        sender->in_flight -= static_cast<std::uint32_t>(std::min<std::size_t>(sender->in_flight, count));
-        const native_handle peer = one.peer;
-        after(latency(), [this, peer] {
-            if (find(peer)) notify(peer, event_write);
-        });
-    }
+    freed_room(one, count);
     return static_cast<std::int32_t>(count);
 }
 
-std::int32_t sim_network::send(native_handle handle, descriptor& entry, const_bytes data) noexcept {
-    endpoint& one = *find(handle);
-    if (one.reset_arrived) return -ECONNRESET;
-    if (one.send_closed || !one.connected) return -EPIPE;
+std::int32_t sim_network::receive_lent(descriptor& entry, endpoint& one, op_slot::io_payload& io,
+                                       buffer_pool& pool) noexcept {
+    std::uint32_t capacity = 0;
+    std::byte* block = pool.take_raw(io.length, capacity);
+    const std::int32_t got = receive(entry, one, block, capacity);
+    if (got <= 0) {
+        pool.give_back(block, capacity);
+        if (got != would_block) io.data = nullptr;
+        return got;
+    }
+    io.data = block;
+    io.length = capacity;
+    return got;
+}
+
+std::int32_t sim_network::send(descriptor& entry, endpoint& one, const_bytes data) noexcept {
+    if (one.failure != 0) return std::exchange(one.failure, 0);
+    if (one.reset_arrived || one.send_closed || !one.connected) return -EPIPE;
     if (data.empty()) return 0;
+    if (random().chance(options_.no_buffers)) return -ENOBUFS;
     const std::uint32_t room = options_.send_buffer_bytes - std::min(options_.send_buffer_bytes, one.in_flight);
-    if (room == 0 && one.peer != no_handle) {
+    if (room == 0) {
         entry.writable = false;
         return would_block;
     }
-    if (one.peer == no_handle) return static_cast<std::int32_t>(data.size());  // into the void, until its reset comes
     std::size_t count = std::min<std::size_t>(room, data.size());
-    if (count > 1 && random_.chance(options_.short_io)) count = 1 + random_.below(count);
+    if (count > 1 && random().chance(options_.short_io)) count = 1 + random().below(count);
     one.in_flight += static_cast<std::uint32_t>(count);
-    deliver(handle, std::string(as_text(data.first(count))), false, false);
+    one.accepted += count;
+    travel(one, as_text(data.first(count)), false, false);
     return static_cast<std::int32_t>(count);
+}
+
+std::int32_t sim_network::send_whole(descriptor& entry, endpoint& one, op_detail detail,
+                                     op_slot::io_payload& io) noexcept {
+    for (;;) {
+        if (io.length == 0) return 0;
+        auto* parts = detail == op_detail::gather ? static_cast<const_bytes*>(io.data) : nullptr;
+        const const_bytes piece = parts ? *parts : const_bytes{static_cast<const std::byte*>(io.data), io.length};
+        const std::int32_t sent = piece.empty() ? 0 : send(entry, one, piece);
+        if (sent < 0) return sent;
+        const auto moved = static_cast<std::size_t>(sent);
+        if (!parts) {
+            io.data = static_cast<std::byte*>(io.data) + moved;
+            io.length -= static_cast<std::uint32_t>(moved);
+        } else if (moved == piece.size()) {
+            io.data = parts + 1;
+            --io.length;
+        } else {
+            *parts = piece.subspan(moved);
+        }
+    }
+}
+
+// ---- pipes: one number for both ends
+
+result<pipe_pair> sim_network::open_pipe(std::uint32_t capacity) noexcept {
+    if (random().chance(options_.exhausted)) return fail(from_errno(EMFILE));
+    const native_handle both = make(kind::pipe, {});
+    return pipe_pair{both, both, capacity, 0};
+}
+
+void sim_network::close_pipe(pipe_pair& pipe) noexcept {
+    close(pipe.read_end);
+    pipe = {};
+}
+
+std::int32_t sim_network::receive_to_pipe(descriptor& entry, endpoint& one, op_slot::io_payload& io) noexcept {
+    auto& pipe = *static_cast<pipe_pair*>(io.data);
+    endpoint* inside = find(pipe.write_end);
+    if (!inside || inside->what != kind::pipe) return -EBADF;
+    const std::uint32_t room = std::min(io.length, pipe.capacity - pipe.held);
+    if (room == 0) return would_block;
+    const std::size_t before = inside->arrived.size();
+    inside->arrived.resize(before + std::min<std::size_t>(room, std::max<std::size_t>(one.unread(), 1)));
+    const std::int32_t got = receive(entry, one, reinterpret_cast<std::byte*>(inside->arrived.data() + before),
+                                     static_cast<std::uint32_t>(inside->arrived.size() - before));
+    inside->arrived.resize(before + static_cast<std::size_t>(std::max(got, 0)));
+    if (got > 0) pipe.held += static_cast<std::uint32_t>(got);
+    return got;
+}
+
+std::int32_t sim_network::send_from_pipe(descriptor& entry, endpoint& one, op_slot::io_payload& io) noexcept {
+    auto& pipe = *static_cast<pipe_pair*>(io.data);
+    endpoint* inside = find(pipe.read_end);
+    if (!inside || inside->what != kind::pipe) return -EBADF;
+    while (pipe.held > 0) {
+        const std::int32_t sent = send(entry, one, as_bytes(std::string_view(inside->arrived)));
+        if (sent < 0) return sent;
+        inside->arrived.erase(0, static_cast<std::size_t>(sent));
+        pipe.held -= static_cast<std::uint32_t>(sent);
+    }
+    return 0;
+}
+
+// ---- datagrams
+
+void sim_network::serve_datagrams(const socket_address& where, datagram_service service) {
+    services_[where.port()] = std::move(service);
+}
+
+void sim_network::send_datagram(const socket_address& from, const socket_address& to, std::string data) {
+    const bool faulty = random().chance(options_.datagram_faults);
+    if (silent(to.port()) || (faulty && random().one_in(2))) return;
+    for (int copy = faulty ? 2 : 1; copy > 0; --copy) {
+        const std::uint64_t letter = letters_sent_++;
+        letters_.emplace(letter, datagram{from, to, data});
+        clock_.after(
+            latency() * copy,
+            [](void* self, std::uint64_t number, std::uint64_t) {
+                static_cast<sim_network*>(self)->deliver_datagram(number);
+            },
+            this, letter);
+    }
+}
+
+// To a service, to sockets, or nowhere: then the sender learns that.
+void sim_network::deliver_datagram(std::uint64_t letter) {
+    const datagram come = std::move(letters_.extract(letter).mapped());
+    clock_.note("datagram", come.to.port(), static_cast<std::int64_t>(come.data.size()));
+    if (const auto at = services_.find(come.to.port()); at != services_.end()) return at->second(come.from, come.data);
+    bool taken = false;
+    for (endpoint& one : sockets_) {
+        if (one.what != kind::datagram || one.local.port() != come.to.port()) continue;
+        one.datagrams.push(come);
+        notify(one, event_read);
+        taken = true;
+    }
+    for (endpoint& one : sockets_) {
+        if (taken || one.what != kind::datagram || one.local.port() != come.from.port()) continue;
+        one.failure = -ECONNREFUSED;
+        notify(one, event_read | event_write | event_end);
+    }
+}
+
+std::int32_t sim_network::receive_now(native_handle handle, bytes into, socket_address* from) noexcept {
+    endpoint* one = find(handle);
+    if (!one) return -EBADF;
+    if (one->what == kind::stream) {
+        descriptor unnamed;
+        unnamed.handle = handle;
+        return receive(unnamed, *one, into.data(), static_cast<std::uint32_t>(into.size()));
+    }
+    if (one->datagrams.empty()) return one->failure != 0 ? std::exchange(one->failure, 0) : would_block;
+    const datagram next = one->datagrams.pop();
+    const std::size_t count = std::min(into.size(), next.data.size());
+    std::memcpy(into.data(), next.data.data(), count);
+    if (from) *from = next.from;
+    return static_cast<std::int32_t>(count);
+}
+
+std::int32_t sim_network::send_now(native_handle handle, const_bytes data) noexcept {
+    endpoint* one = find(handle);
+    if (!one) return -EBADF;
+    if (one->what == kind::stream) {
+        descriptor unnamed;
+        unnamed.handle = handle;
+        return send(unnamed, *one, data);
+    }
+    if (!one->connected) return -EDESTADDRREQ;
+    send_datagram(one->local, one->remote, std::string(as_text(data)));
+    return static_cast<std::int32_t>(data.size());
+}
+
+// ---- readiness and attempts
+
+// As poll(2) would say.
+bool sim_network::ready(const endpoint& one, direction way) noexcept {
+    switch (way) {
+        case direction::read:
+            return one.unread() > 0 || one.end_arrived || one.reset_arrived || !one.backlog.empty() ||
+                   !one.datagrams.empty() || (!one.connecting && one.failure != 0);
+        case direction::write: return one.what != kind::stream || one.connected || one.reset_arrived;
+        case direction::read_end: return one.end_arrived || one.reset_arrived;
+        case direction::hang_up: return one.reset_arrived || (one.end_arrived && one.send_closed);
+    }
+    return false;
 }
 
 std::int32_t sim_network::attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io,
                                   buffer_pool& pool) noexcept {
-    const native_handle handle = entry.handle;
-    if (!find(handle)) return -EBADF;
+    endpoint* one = find(entry.handle);
+    if (!one) return -EBADF;
+    std::int32_t got = -EOPNOTSUPP;
     switch (kind) {
-        case op_kind::accept: return accept(handle, entry);
-        case op_kind::connect: return connect(handle, entry, io);
-        case op_kind::poll: {
-            const endpoint& one = *find(handle);
-            if (io.length == static_cast<std::uint32_t>(direction::hang_up))
-                return one.reset_arrived || (one.end_arrived && one.send_closed) ? 1 : would_block;
-            if (io.length == static_cast<std::uint32_t>(direction::read_end))
-                return one.reset_arrived || one.end_arrived ? 1 : would_block;
-            if (io.length == static_cast<std::uint32_t>(direction::write)) return one.connected ? 1 : would_block;
-            return !one.arrived.empty() || one.end_arrived || one.reset_arrived || !one.backlog.empty() ? 1
-                                                                                                        : would_block;
-        }
-        case op_kind::recv: {
-            if (detail == op_detail::to_pipe) return -EOPNOTSUPP;
-            if (detail != op_detail::lend) return receive(handle, entry, static_cast<std::byte*>(io.data), io.length);
-            std::uint32_t capacity = 0;
-            std::byte* block = pool.take_raw(io.length, capacity);
-            const std::int32_t got = receive(handle, entry, block, capacity);
-            if (got <= 0) {
-                pool.give_back(block, capacity);
-                if (got != would_block) io.data = nullptr;
-                return got;
-            }
-            io.data = block;
-            io.length = capacity;
-            return got;
-        }
+        case op_kind::accept: got = accept(entry, *one); break;
+        case op_kind::connect: got = connect(entry, *one, io); break;
+        case op_kind::poll: got = ready(*one, static_cast<direction>(io.length)) ? 1 : would_block; break;
+        case op_kind::recv:
+            got = detail == op_detail::lend      ? receive_lent(entry, *one, io, pool)
+                  : detail == op_detail::to_pipe ? receive_to_pipe(entry, *one, io)
+                                                 : receive(entry, *one, static_cast<std::byte*>(io.data), io.length);
+            break;
         case op_kind::send:
-            if (detail == op_detail::from_pipe) return -EOPNOTSUPP;
-            if (detail == op_detail::plain)
-                return send(handle, entry, {static_cast<const std::byte*>(io.data), io.length});
-            for (;;) {
-                if (io.length == 0) return 0;
-                auto* parts = detail == op_detail::gather ? static_cast<const_bytes*>(io.data) : nullptr;
-                const const_bytes piece =
-                    parts ? *parts : const_bytes{static_cast<const std::byte*>(io.data), io.length};
-                const std::int32_t sent = piece.empty() ? 0 : send(handle, entry, piece);
-                if (sent < 0) return sent;
-                const auto moved = static_cast<std::size_t>(sent);
-                if (!parts) {
-                    io.data = static_cast<std::byte*>(io.data) + moved;
-                    io.length -= static_cast<std::uint32_t>(moved);
-                } else if (moved == piece.size()) {
-                    io.data = parts + 1;
-                    --io.length;
-                } else {
-                    *parts = piece.subspan(moved);
-                }
-            }
-        default: return -EOPNOTSUPP;
+            got = detail == op_detail::from_pipe ? send_from_pipe(entry, *one, io)
+                  : detail == op_detail::plain ? send(entry, *one, {static_cast<const std::byte*>(io.data), io.length})
+                                               : send_whole(entry, *one, detail, io);
+            break;
+        default: break;
     }
+    clock_.note(name_of(kind), entry.handle, got);
+    return got;
+}
+
+// ---- what a test may ask about
+
+std::uint64_t sim_network::accepted_bytes(native_handle handle) noexcept {
+    const endpoint* one = find(handle);
+    return one ? one->accepted : 0;
+}
+
+std::size_t sim_network::unread_bytes(native_handle handle) noexcept {
+    const endpoint* one = find(handle);
+    return one ? one->unread() + one->coming_bytes.size() : 0;
+}
+
+bool sim_network::reset_seen(native_handle handle) noexcept {
+    const endpoint* one = find(handle);
+    return one && one->reset_arrived;
+}
+
+bool sim_network::would_serve(native_handle handle, op_kind kind, direction way) noexcept {
+    endpoint* one = find(handle);
+    if (!one) return true;
+    if (kind == op_kind::connect) return !one->connecting;
+    if (kind == op_kind::send)
+        return one->failure != 0 || one->reset_arrived || one->send_closed ||
+               (one->connected && one->in_flight < options_.send_buffer_bytes);
+    return ready(*one, way);
 }
 
 }  // namespace co_wq::io
