@@ -43,6 +43,7 @@ void event_loop::start() {
 event_loop::~event_loop() {
     require_owner();
     root_->destroy_all();
+    evict_guests();
     collect();
     while (ready()) run_batch(256);
     reactor_->descriptors().for_each([this](descriptor& entry) {

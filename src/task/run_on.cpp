@@ -5,6 +5,7 @@ namespace co_wq::detail {
 remote_task::remote_task(workqueue& there, promise_base& child, void (*collect)(remote_task&, promise_base&) noexcept,
                          void (*fail)(remote_task&) noexcept, void (*free)(remote_task&) noexcept) noexcept
     : awaiter_base(ops),
+      guest(&evict),
       there_(there),
       collect_(collect),
       fail_(fail),
@@ -29,23 +30,39 @@ void remote_task::send(const task_env& home) noexcept {
 void remote_task::send_cancel(errc reason) noexcept {
     if (std::exchange(cancel_sent_, true)) return;
     reason_ = reason;
+    if (!hold_there()) return;
     references_.fetch_add(1, std::memory_order_relaxed);  // from a reference that is held
     there_.execute(cancel_);
+    reach_.store(reach::open, std::memory_order_release);  // the queue dies after our post
+}
+
+// False: it is gone.
+bool remote_task::hold_there() noexcept {
+    reach expected = reach::open;
+    return reach_.compare_exchange_strong(expected, reach::held, std::memory_order_relaxed);
 }
 
 void remote_task::start(owned_node& self, bool run) noexcept {
     remote_task& me = static_cast<part&>(self).owner;
     if (run && !me.abandoned()) {
+        me.there_.host(me);
         running_frame = me.child_;
         return me.child_->self().resume();
     }
-    destroy_tree(*std::exchange(me.child_, nullptr));
-    if (!run) me.fail_(me);
-    me.ended();
+    me.end_unfinished(!run);
+}
+
+void remote_task::evict(guest& self) noexcept { static_cast<remote_task&>(self).end_unfinished(true); }
+
+void remote_task::end_unfinished(bool queue_is_gone) noexcept {
+    destroy_tree(*std::exchange(child_, nullptr));
+    if (queue_is_gone) fail_(*this);
+    ended();
 }
 
 std::coroutine_handle<> remote_task::child_done(awaiter_base& self, promise_base& child) noexcept {
     auto& me = static_cast<remote_task&>(self);
+    me.guest::unlink();
     me.collect_(me, child);
     me.child_ = nullptr;
     child.self().destroy();
@@ -54,7 +71,14 @@ std::coroutine_handle<> remote_task::child_done(awaiter_base& self, promise_base
     return std::noop_coroutine();
 }
 
+// From here on the queue may die at any time: the waiter posts nothing more to it.
 void remote_task::ended() noexcept {
+    reach expected = reach::open;
+    // acquire: a post of the waiter's, which lasts for a few instructions, is over
+    for (unsigned round = 0; !reach_.compare_exchange_weak(expected, reach::gone, std::memory_order_acquire); ++round) {
+        expected = reach::open;
+        std_atomics::relax(round);
+    }
     (void)publish();
     release();
 }

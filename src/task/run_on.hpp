@@ -6,8 +6,9 @@
 //             task's scope there, by message; the result is still awaited. Destroying the awaiting frame does the
 //             same and does not wait: the task ends in its own time and its result is dropped. If the task had
 //             not begun by then, it never does.
-// Requires:   the task takes its parameters by value: it may outlive the awaiting frame. The other queue runs until
-//             the task has ended; if it is destroyed before the task began, queue_gone is thrown to the waiter.
+//             If the other queue is destroyed first, the task is too, and queue_gone is thrown to the waiter.
+// Requires:   the task takes its parameters by value: it may outlive the awaiting frame. The other queue exists when
+//             run_on is awaited; from then on it may die at any time.
 // Threads:    called on any queue's own.
 //
 //   std::size_t open = co_await run_on(loops[1], count_open_streams());
@@ -20,7 +21,7 @@ namespace co_wq {
 namespace detail {
 
 // The root of the task over there; belongs to waiter, runner and a cancel message together.
-class remote_task : public awaiter_base, public remote_record {
+class remote_task : public awaiter_base, public remote_record, private guest {
 public:
     remote_task(const remote_task&) = delete;
 
@@ -51,7 +52,10 @@ private:
     static promise_base* child_at(const awaiter_base& self, std::size_t index) noexcept {
         return index == 0 ? static_cast<const remote_task&>(self).child_ : nullptr;
     }
+    static void evict(guest& self) noexcept;
+    void end_unfinished(bool queue_is_gone) noexcept;
     void ended() noexcept;
+    bool hold_there() noexcept;
     static constexpr awaiter_ops ops{"root from another queue", &take_child, &child_done, &child_at, nullptr};
 
     // set once
@@ -61,6 +65,9 @@ private:
     void (*const free_)(remote_task&) noexcept;
     // any thread
     std::atomic<unsigned> references_{2};  // waiter and runner
+    // Whether the other queue can be reached: it waits with its death while the waiter is about to post there.
+    enum class reach : unsigned char { open, held, gone };
+    std::atomic<reach> reach_{reach::open};
     // the waiter's thread
     bool cancel_sent_ = false;
     errc reason_ = errc::stopped;  // the other thread's once the message is sent

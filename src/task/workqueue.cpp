@@ -29,6 +29,7 @@ void workqueue::collect() noexcept {
 }
 
 void workqueue::discard_queued() noexcept {
+    evict_guests();
     do {
         collect();
         while (ready()) {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/intrusive_list.hpp"
 #include "base/pool.hpp"
 #include "task/executor.hpp"
 #include "task/inbox.hpp"
@@ -25,8 +26,25 @@
 
 namespace co_wq {
 
+class workqueue;
 class timer_queue;
 class counting_scope;
+
+namespace detail {
+
+// What runs on a queue for somebody elsewhere, and ends with the queue at the latest.
+class guest : public list_hook<guest> {
+public:
+    // The queue dies: ends it now. It may be gone afterwards.
+    using function = void (*)(guest& self) noexcept;
+    explicit guest(function evict) noexcept : evict_(evict) {}
+
+private:
+    friend class co_wq::workqueue;
+    const function evict_;
+};
+
+}  // namespace detail
 
 class workqueue : public executor {
 public:
@@ -70,6 +88,10 @@ public:
     }
     // Makes the calling thread the owner; nobody may be running the queue.
     void adopt() noexcept { owner_ = &thread_mark_; }
+    // From now on no thread is the owner, until one adopts the queue: posts go through the inbox, as from elsewhere.
+    void disown() noexcept { owner_ = nullptr; }
+    // Something came from elsewhere and was not taken in yet. Any thread; a snapshot.
+    bool has_messages() const noexcept { return inbox_.maybe_filled(); }
 
     // For operations that complete without suspending: every 64th is told false and goes through the queue, so that
     // a task with plenty to do does not keep the others from running.
@@ -83,12 +105,19 @@ public:
 
     std::uint64_t executed() const noexcept { return executed_; }
 
+    // Until it is unlinked, the guest is evicted when the queue dies. Owner only.
+    void host(detail::guest& one) noexcept { guests_.push_back(one); }
+
 protected:
     ~workqueue();
     // Gets the owner out of its sleep; any thread.
     virtual void wake() noexcept = 0;
     // Moves what other threads posted into the ready list.
     void collect() noexcept;
+    // Ends all guests. A derived queue does it while their operations can still end.
+    void evict_guests() noexcept {
+        while (detail::guest* one = guests_.pop_front()) one->evict_(*one);
+    }
     // Drops what is queued without running it; for destructors. A derived queue does it while it can still be
     // woken, until no slot is live: signals may be on their way to waiters that are gone.
     void discard_queued() noexcept;
@@ -106,6 +135,7 @@ private:
     int budget_ = sync_budget;
     std::uint64_t executed_ = 0;
     timer_queue* timers_ = nullptr;
+    intrusive_list<detail::guest> guests_;
     const char* name_;
     std::atomic<const char*> owner_;
     op_slab slots_;

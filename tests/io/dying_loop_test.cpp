@@ -1,0 +1,82 @@
+// A loop dies while tasks of other loops run on it.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "io/event_loop.hpp"
+#include "sync/event.hpp"
+#include "sync/sleep.hpp"
+#include "task/run_on.hpp"
+
+namespace co_wq::io::test {
+namespace {
+
+struct counted_frame {
+    explicit counted_frame(std::atomic<int>& where) noexcept : living(where) { ++living; }
+    counted_frame(const counted_frame&) = delete;
+    counted_frame& operator=(const counted_frame&) = delete;
+    ~counted_frame() { --living; }
+    std::atomic<int>& living;
+};
+
+task<void> begin_and_stay(event& begun, std::atomic<int>& frames) {
+    const counted_frame here(frames);
+    begun.set();
+    (void)co_await sleep_for(std::chrono::hours(1));
+}
+
+task<void> wait_for(event& begun) { (void)co_await begun.wait(); }
+
+task<bool> ask(workqueue& other, event& begun, std::atomic<int>& frames) {
+    try {
+        co_await run_on(other, begin_and_stay(begun, frames));
+    } catch (const queue_gone&) {
+        co_return true;
+    }
+    co_return false;
+}
+
+TEST(dying_loop, a_task_that_has_begun_there_ends_with_its_loop_and_its_waiter_learns_it) {
+    event begun;
+    std::atomic<int> frames = 0;
+    std::atomic<event_loop*> other = nullptr;
+    std::thread thread([&] {
+        event_loop dying({.name = "dying"});
+        other = &dying;
+        other.notify_one();
+        dying.run(wait_for(begun));
+    });
+    other.wait(nullptr);
+    event_loop loop({.name = "home"});
+    EXPECT_TRUE(loop.run(ask(*other, begun, frames)));
+    thread.join();
+    EXPECT_EQ(frames, 0);
+    EXPECT_EQ(loop.slots().counters().in_flight(), 0u);
+}
+
+// Nobody waits any more: the task still ends with its loop, and its record is freed.
+TEST(dying_loop, a_task_whose_waiter_is_gone_ends_with_its_loop_too) {
+    event begun;
+    std::atomic<int> frames = 0;
+    std::atomic<event_loop*> other = nullptr;
+    std::thread thread([&] {
+        event_loop dying({.name = "dying"});
+        other = &dying;
+        other.notify_one();
+        dying.run(wait_for(begun));
+    });
+    other.wait(nullptr);
+    {
+        event_loop loop({.name = "home"});
+        counting_scope scope(loop);
+        scope.spawn(ask(*other, begun, frames));
+        loop.run_ready();
+        scope.destroy_all();
+    }
+    begun.set();
+    thread.join();
+    EXPECT_EQ(frames, 0);
+}
+
+}  // namespace
+}  // namespace co_wq::io::test
