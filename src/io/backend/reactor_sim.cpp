@@ -10,7 +10,10 @@ namespace co_wq::io {
 reactor_sim::reactor_sim(op_slab& slots, std::shared_ptr<sim_network> network)
     : reactor(slots, *network), network_(std::move(network)) {}
 
-reactor_sim::~reactor_sim() { network_->clock().forget(this); }
+reactor_sim::~reactor_sim() {
+    network_->clock().forget(this);
+    if (host_) host_->ended(*this, slots_.counters());
+}
 
 duration reactor_sim::kernel_delay() noexcept { return duration(static_cast<std::int64_t>(random().below(200'000))); }
 
@@ -20,13 +23,20 @@ void reactor_sim::later(duration delay, sim_clock::action act, op_tag tag) {
 
 // ---- readiness
 
-result<void> reactor_sim::watch(descriptor& entry, direction) noexcept {
-    if (entry.watched) return {};
+result<void> reactor_sim::watch(descriptor& entry, direction way) noexcept {
+    const auto known =
+        std::find_if(watched_.begin(), watched_.end(), [&](const watched& one) { return one.entry == entry.tag(); });
+    const bool writing = way == direction::write;
+    if (known != watched_.end() && (!writing || known->for_writing)) return {};
     entry.watched = true;
-    watched_.push_back({entry.handle, entry.tag()});
-    network_->watch(entry.handle, this);
+    if (known != watched_.end()) {
+        known->for_writing = true;
+    } else {
+        watched_.push_back({entry.handle, entry.tag(), writing});
+    }
     // registration reports what is ready already
-    events_.push_back({entry.tag(), event_read | event_write});
+    const unsigned already = network_->watch(entry.handle, this);
+    if (already) events_.push_back({entry.tag(), writing ? already : already & ~event_write});
     return {};
 }
 
@@ -34,7 +44,7 @@ void reactor_sim::forget(descriptor& entry) noexcept {
     if (!entry.watched) return;
     entry.watched = false;
     std::erase_if(watched_, [&](const watched& one) { return one.entry == entry.tag(); });
-    network_->watch(entry.handle, nullptr);
+    (void)network_->watch(entry.handle, nullptr);
     gone_.push_back(entry.tag());
 }
 
@@ -44,6 +54,9 @@ void reactor_sim::changed(native_handle handle, unsigned events) noexcept {
     const auto at =
         std::find_if(watched_.begin(), watched_.end(), [&](const watched& w) { return w.handle == handle; });
     if (at == watched_.end()) return;
+    if (!at->for_writing && !(events & event_end)) events &= ~event_write;
+    if ((events & event_write) && random().one_in(2)) at->for_writing = false;
+    if (!events) return;
     events_.push_back({at->entry, events});
     if (!random().chance(network_->options().spurious_events)) return;
     const op_tag again = gone_.empty() || random().one_in(2) ? at->entry : gone_[random().below(gone_.size())];
@@ -74,7 +87,7 @@ bool reactor_sim::start(op_slot& slot) noexcept {
     slot.held_by_kernel = true;
     ++entry.pins;
     held_.push_back({slot.tag(), entry.handle, false});
-    network_->watch(entry.handle, this);
+    (void)network_->watch(entry.handle, this);
     look_again(slot.tag());
     return true;
 }
@@ -233,9 +246,9 @@ void reactor_sim::wait(time_point until) noexcept {
         if (std::exchange(woken_, false)) until = time_point{};
     }
     sim_clock& clock = network_->clock();
-    sleeps_until_ = until;
-    if (driven_) return take_news();
-    if (events_.empty() && completions_.empty()) {
+    if (host_) {
+        host_->wait(*this, until);
+    } else if (events_.empty() && completions_.empty()) {
         if (until == no_deadline && clock.next_event() == no_deadline) {
             // nothing can happen here any more: only another thread can go on
             std::unique_lock guard(lock_);

@@ -5,8 +5,8 @@
 // with the result although a cancel was accepted. Events and completions come twice, for nothing, in another order, or
 // for an entry that is gone.
 //
-// Time:       alone on its network, a reactor lets time pass while it waits. Several of them (drive) leave that to
-//             whoever gives the loops their turns; wait then only takes what has come.
+// Time:       alone on its network, a reactor lets time pass while it waits. Several of them leave that to their host,
+//             which gives the loops their turns, on one thread.
 // Threads:    the loop's own, except wake.
 #pragma once
 
@@ -18,6 +18,21 @@
 #include "io/backend/sim_network.hpp"
 
 namespace co_wq::io {
+
+class reactor_sim;
+
+// Gives several loops on one network their turns.
+class sim_host {
+public:
+    // A loop would sleep until then, unless something comes: the host remembers it and lets it return, or lets the
+    // others run and time pass meanwhile.
+    virtual void wait(reactor_sim& who, time_point until) noexcept = 0;
+    // The loop has ended, with these books. A loop that leaked its memory never says so.
+    virtual void ended(reactor_sim& who, const op_counters& books) noexcept = 0;
+
+protected:
+    ~sim_host() = default;
+};
 
 class reactor_sim final : public reactor, private sim_watcher {
 public:
@@ -42,16 +57,15 @@ public:
     sim_network& network() noexcept { return *network_; }
 
     // ---- for who gives turns to several loops
-    void set_driven(bool driven) noexcept { driven_ = driven; }
+    void set_host(sim_host* host) noexcept { host_ = host; }
     bool has_news() const noexcept { return woken_ || !events_.empty() || !completions_.empty(); }
-    // Until when the loop wants to sleep.
-    time_point sleeps_until() const noexcept { return sleeps_until_; }
 
 private:
     // What is watched: which entry a number's events go to.
     struct watched {
         native_handle handle;
         op_tag entry;
+        bool for_writing;  // asked for again after each report, as with io_uring's one-shot poll
     };
     // An operation the kernel performs.
     struct held {
@@ -89,8 +103,7 @@ private:
     std::vector<event> events_;            // not taken yet
     std::vector<completion> completions_;  // not taken yet
     std::vector<op_tag> gone_;             // entries that were forgotten: late events still name them
-    time_point sleeps_until_ = no_deadline;
-    bool driven_ = false;
+    sim_host* host_ = nullptr;
     std::mutex lock_;
     std::condition_variable changed_;
     bool woken_ = false;

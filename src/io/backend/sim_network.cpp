@@ -52,8 +52,12 @@ bool sim_network::silent(std::uint16_t port) const noexcept {
     return std::find(silent_ports_.begin(), silent_ports_.end(), port) != silent_ports_.end();
 }
 
-void sim_network::watch(native_handle handle, sim_watcher* watcher) noexcept {
-    if (endpoint* one = find(handle)) one->watcher = watcher;
+unsigned sim_network::watch(native_handle handle, sim_watcher* watcher) noexcept {
+    endpoint* one = find(handle);
+    if (!one) return 0;
+    one->watcher = watcher;
+    return (ready(*one, direction::read) ? event_read : 0) | (ready(*one, direction::write) ? event_write : 0) |
+           (ready(*one, direction::read_end) || ready(*one, direction::hang_up) ? event_end : 0);
 }
 
 void sim_network::notify(endpoint& one, unsigned events) noexcept {
@@ -94,6 +98,20 @@ result<native_handle> sim_network::open_listener(const socket_address& where, in
 result<native_handle> sim_network::open_datagram(address_family) noexcept {
     if (random().chance(options_.exhausted)) return fail(from_errno(EMFILE));
     return make(kind::datagram, socket_address::loopback(next_port_++));
+}
+
+std::pair<native_handle, native_handle> sim_network::open_pair() {
+    const native_handle near = make(kind::stream, socket_address::loopback(next_port_++));
+    const native_handle far = make(kind::stream, socket_address::loopback(next_port_++));
+    for (const auto& [ours, theirs] : {std::pair{near, far}, std::pair{far, near}}) {
+        endpoint& one = *find(ours);
+        const endpoint& other = *find(theirs);
+        one.peer = theirs;
+        one.peer_serial = other.serial;
+        one.remote = other.local;
+        one.connected = true;
+    }
+    return {near, far};
 }
 
 result<socket_address> sim_network::local_address(native_handle handle) noexcept {
@@ -203,10 +221,8 @@ void sim_network::travel(endpoint& sender, std::string_view data, bool end, bool
     }
     const time_point arrival = std::max(clock_.now() + latency(), sender.last_arrival);
     sender.last_arrival = arrival;
-    if (random().chance(options_.resets)) {
-        break_connection(sender.number);
-        return;
-    }
+    if (random().chance(options_.resets)) break_connection(sender.number);
+    if (sender.cut) return;
     receiver->coming.push({static_cast<std::uint32_t>(data.size()), end, reset});
     receiver->coming_bytes += data;
     later(arrival - clock_.now(), *receiver, [](void* self, std::uint64_t handle, std::uint64_t serial) {
@@ -218,7 +234,7 @@ void sim_network::travel(endpoint& sender, std::string_view data, bool end, bool
 void sim_network::arrive(endpoint& receiver) noexcept {
     if (receiver.coming.empty()) return;
     const segment next = receiver.coming.pop();
-    if (receiver.reset_arrived) {
+    if (receiver.reset_arrived || receiver.cut) {
         receiver.coming_bytes.erase(0, next.bytes);
         return;
     }
@@ -235,7 +251,7 @@ void sim_network::take_reset(endpoint& one) noexcept {
     if (one.reset_arrived) return;
     one.failure = one.end_arrived ? -EPIPE : -ECONNRESET;
     one.reset_arrived = true;
-    notify(one, event_read | event_write | event_end);
+    notify(one, random().one_in(2) ? event_read | event_write | event_end : event_end);
 }
 
 // Behind what is on its way already.
@@ -253,14 +269,17 @@ void sim_network::break_connection(native_handle handle) {
     endpoint* one = find(handle);
     if (!one || one->what != kind::stream || !one->connected) return;
     clock_.note("break", handle);
-    if (endpoint* peer = peer_of(*one)) answer_with_reset(*peer);
-    answer_with_reset(*one);
+    for (endpoint* end : {one, peer_of(*one)}) {
+        if (!end || std::exchange(end->cut, true)) continue;
+        answer_with_reset(*end);
+    }
 }
 
 result<void> sim_network::shutdown_send(native_handle handle) noexcept {
     endpoint* one = find(handle);
     if (!one || !one->connected || one->reset_arrived) return fail(from_errno(ENOTCONN));
     if (!std::exchange(one->send_closed, true) && peer_of(*one)) travel(*one, {}, true, false);
+    notify(*one, event_write | (one->end_arrived ? event_end : 0));  // who waits for room learns that none will come
     return {};
 }
 
@@ -279,6 +298,7 @@ void sim_network::close(native_handle handle) noexcept {
         // what is still on its way to us finds nobody, and its sender learns that
         if (!reset && !one->coming.empty()) answer_with_reset(*peer_of(*one));
     }
+    if (one->accepted > 0) closed_.emplace_back(one->local.port(), one->accepted);
     sim_fifo<native_handle> waiting = std::move(one->backlog);
     const std::uint32_t serial = one->serial;
     *one = endpoint{};
@@ -490,12 +510,14 @@ std::int32_t sim_network::send_now(native_handle handle, const_bytes data) noexc
 // ---- readiness and attempts
 
 // As poll(2) would say.
-bool sim_network::ready(const endpoint& one, direction way) noexcept {
+bool sim_network::ready(const endpoint& one, direction way) const noexcept {
     switch (way) {
         case direction::read:
             return one.unread() > 0 || one.end_arrived || one.reset_arrived || !one.backlog.empty() ||
                    !one.datagrams.empty() || (!one.connecting && one.failure != 0);
-        case direction::write: return one.what != kind::stream || one.connected || one.reset_arrived;
+        case direction::write:
+            return one.what != kind::stream || one.reset_arrived || one.send_closed ||
+                   (one.connected && one.in_flight < options_.send_buffer_bytes);
         case direction::read_end: return one.end_arrived || one.reset_arrived;
         case direction::hang_up: return one.reset_arrived || (one.end_arrived && one.send_closed);
     }
@@ -529,9 +551,12 @@ std::int32_t sim_network::attempt(descriptor& entry, op_kind kind, op_detail det
 
 // ---- what a test may ask about
 
-std::uint64_t sim_network::accepted_bytes(native_handle handle) noexcept {
-    const endpoint* one = find(handle);
-    return one ? one->accepted : 0;
+std::uint64_t sim_network::accepted_bytes(std::uint16_t port) noexcept {
+    for (const endpoint& one : sockets_)
+        if (one.what == kind::stream && one.local.port() == port) return one.accepted;
+    for (const auto& [closed, accepted] : closed_)
+        if (closed == port) return accepted;
+    return 0;
 }
 
 std::size_t sim_network::unread_bytes(native_handle handle) noexcept {
@@ -548,10 +573,7 @@ bool sim_network::would_serve(native_handle handle, op_kind kind, direction way)
     endpoint* one = find(handle);
     if (!one) return true;
     if (kind == op_kind::connect) return !one->connecting;
-    if (kind == op_kind::send)
-        return one->failure != 0 || one->reset_arrived || one->send_closed ||
-               (one->connected && one->in_flight < options_.send_buffer_bytes);
-    return ready(*one, way);
+    return (kind == op_kind::send && one->failure != 0) || ready(*one, way);
 }
 
 }  // namespace co_wq::io

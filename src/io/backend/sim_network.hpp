@@ -83,19 +83,23 @@ public:
     const sim_options& options() const noexcept { return options_; }
     // From now on; the seed stays.
     void set_options(const sim_options& options) noexcept { options_ = options; }
-    void watch(native_handle handle, sim_watcher* watcher) noexcept;
+    // Returns what is ready already.
+    unsigned watch(native_handle handle, sim_watcher* watcher) noexcept;
 
     // Nothing answers at this port: connects and datagrams get lost.
     void silence(std::uint16_t port) { silent_ports_.push_back(port); }
     void serve_datagrams(const socket_address& where, datagram_service service);
     void send_datagram(const socket_address& from, const socket_address& to, std::string data);
+    // Two connected streams.
+    std::pair<native_handle, native_handle> open_pair();
     // The connection breaks: both ends see a reset.
     void break_connection(native_handle handle);
 
     // ---- what a test may ask about
     std::size_t open_sockets() const noexcept { return open_; }
-    // Bytes this end has ever accepted for sending, and those that its owner has not read yet.
-    std::uint64_t accepted_bytes(native_handle handle) noexcept;
+    // Bytes that the stream with this local port has ever accepted for sending; also when it is closed.
+    std::uint64_t accepted_bytes(std::uint16_t port) noexcept;
+    // Those for it that its owner has not read, here or on their way.
     std::size_t unread_bytes(native_handle handle) noexcept;
     bool reset_seen(native_handle handle) noexcept;
     // A wait of this kind on this socket would be served now.
@@ -154,6 +158,7 @@ private:
         bool connecting = false, connected = false, never_accepted = false;
         bool end_arrived = false, reset_arrived = false;
         bool send_closed = false, reset_on_close = false;
+        bool cut = false;              // nothing gets through any more, and a reset comes
 
         std::size_t unread() const noexcept { return arrived.size() - taken; }
     };
@@ -185,7 +190,7 @@ private:
     std::int32_t send_from_pipe(descriptor& entry, endpoint& one, op_slot::io_payload& io) noexcept;
     std::int32_t accept(descriptor& entry, endpoint& one) noexcept;
     std::int32_t connect(descriptor& entry, endpoint& one, op_slot::io_payload& io) noexcept;
-    static bool ready(const endpoint& one, direction way) noexcept;
+    bool ready(const endpoint& one, direction way) const noexcept;
 
     static constexpr native_handle first_number = 100;
 
@@ -197,6 +202,7 @@ private:
     std::map<std::uint64_t, datagram> letters_;  // on their way
     std::uint64_t letters_sent_ = 0;
     std::vector<std::uint16_t> silent_ports_;
+    std::vector<std::pair<std::uint16_t, std::uint64_t>> closed_;  // ports, and what they accepted
     std::uint16_t next_port_ = 40000;
 };
 
