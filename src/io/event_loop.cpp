@@ -42,10 +42,7 @@ void event_loop::start() {
 // Frames first, then descriptors, then what the kernel still holds.
 event_loop::~event_loop() {
     require_owner();
-    root_->destroy_all();
-    evict_guests();
-    collect();
-    while (ready()) run_batch(256);
+    end_tasks();
     reactor_->descriptors().for_each([this](descriptor& entry) {
         if (!entry.closing) reactor_->release(entry);
     });
@@ -56,11 +53,22 @@ event_loop::~event_loop() {
             return;
         }
         reactor_->wait(saturating_add(reactor_->now(), std::chrono::milliseconds(10)));
-        collect();
-        while (ready()) run_batch(256);
+        end_tasks();
     }
     pipes_.clear(reactor_->calls());
     reactor_.reset();
+}
+
+// What still arrives runs, but whatever it starts ends here and now.
+void event_loop::end_tasks() noexcept {
+    root_->close();
+    do {
+        root_->destroy_all();
+        evict_guests();
+        collect();
+        run_batch(256);
+        evict_guests();
+    } while (ready());
 }
 
 // The kernel did not end everything in time: what it may still touch is never freed.

@@ -92,6 +92,7 @@ private:
     void spin_or_wait(time_point until) noexcept;
     void size_batch(duration last_turn) noexcept;
     void start();
+    void end_tasks() noexcept;
     void leak() noexcept;
 
     loop_options options_;

@@ -1,11 +1,11 @@
 // A loop dies while tasks of other loops run on it.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "io/event_loop.hpp"
 #include "sync/event.hpp"
-#include "sync/sleep.hpp"
 #include "task/run_on.hpp"
 
 namespace co_wq::io::test {
@@ -22,7 +22,8 @@ struct counted_frame {
 task<void> begin_and_stay(event& begun, std::atomic<int>& frames) {
     const counted_frame here(frames);
     begun.set();
-    (void)co_await sleep_for(std::chrono::hours(1));
+    static event never;
+    (void)co_await never.wait();
 }
 
 task<void> wait_for(event& begun) { (void)co_await begun.wait(); }
@@ -76,6 +77,36 @@ TEST(dying_loop, a_task_whose_waiter_is_gone_ends_with_its_loop_too) {
     begun.set();
     thread.join();
     EXPECT_EQ(frames, 0);
+}
+
+// The message that begins the task is there, the loop never took another turn: the task must not wait on it now, which
+// would keep the loop from ending until it gives up and leaks its memory.
+TEST(dying_loop, a_task_that_only_just_arrived_ends_with_its_loop) {
+    event begun;
+    std::atomic<int> frames = 0;
+    std::atomic<event_loop*> other = nullptr;
+    std::atomic<bool> sent = false;
+    std::thread thread([&] {
+        event_loop dying({.name = "dying", .shutdown_limit = std::chrono::seconds(30)});
+        other = &dying;
+        other.notify_one();
+        sent.wait(false);
+    });
+    other.wait(nullptr);
+    event_loop loop({.name = "home"});
+    bool gone = false;
+    const time_point began = loop.now();
+    auto note = [](workqueue& there, event& begins, std::atomic<int>& living, bool& out) -> task<void> {
+        out = co_await ask(there, begins, living);
+    };
+    loop.spawn(note(*other, begun, frames, gone));
+    loop.run_ready();
+    sent = true;
+    sent.notify_one();
+    loop.run_until([&] { return gone; });
+    thread.join();
+    EXPECT_EQ(frames, 0);
+    EXPECT_LT(loop.now() - began, std::chrono::seconds(30));
 }
 
 }  // namespace

@@ -564,6 +564,11 @@ std::size_t sim_network::unread_bytes(native_handle handle) noexcept {
     return one ? one->unread() + one->coming_bytes.size() : 0;
 }
 
+std::uint32_t sim_network::room(native_handle handle) noexcept {
+    const endpoint* one = find(handle);
+    return one ? options_.send_buffer_bytes - std::min(options_.send_buffer_bytes, one->in_flight) : 0;
+}
+
 bool sim_network::reset_seen(native_handle handle) noexcept {
     const endpoint* one = find(handle);
     return one && one->reset_arrived;

@@ -101,6 +101,7 @@ public:
     std::uint64_t accepted_bytes(std::uint16_t port) noexcept;
     // Those for it that its owner has not read, here or on their way.
     std::size_t unread_bytes(native_handle handle) noexcept;
+    std::uint32_t room(native_handle handle) noexcept;  // for sending
     bool reset_seen(native_handle handle) noexcept;
     // A wait of this kind on this socket would be served now.
     bool would_serve(native_handle handle, op_kind kind, direction way) noexcept;

@@ -93,14 +93,21 @@ task<void> read_all(world& where, wire_end& end, unsigned how, errand why) {
     }
 }
 
-task<void> write_some(world& where, wire_end& end, unsigned how, errand why) {
-    const unsigned size = why.second;
+// Ending our direction may not overtake a send that had begun and has room.
+void check_not_overtaken(world& where, wire_end& end, bool shut_before, std::uint64_t until, error what) {
+    if (what != errc::broken_pipe || shut_before || !end.shut || end.broken || end.peer->closed) return;
+    if (where.drive.network().reset_seen(end.handle)) return;
+    check(until > end.may_still_go, "the end of a direction overtook a send");
+}
+
+task<void> write_some(world& where, wire_end& end, unsigned how, errand why, unsigned size) {
     frame_mark mark(where);
     if (end.closed || end.writing) co_return;
     const occupied here(end.writing);
     // most are small enough for the kernel to perform; some fill the socket
     std::vector<std::byte> data(size % 5 == 0 ? 3000 + size * 3 % 9000 : 1 + size % 900);
     const std::uint64_t from = where.drive.network().accepted_bytes(end.port);
+    const bool shut_before = end.shut;
     for (std::size_t i = 0; i < data.size(); ++i) data[i] = pattern(end.id, from + i);
     const waiting noted(where, op_kind::send, io::direction::write, end);
     const const_bytes all(data);
@@ -116,9 +123,20 @@ task<void> write_some(world& where, wire_end& end, unsigned how, errand why) {
             std::array<const_bytes, 3>{all.first(cut), all.subspan(cut, cut), all.subspan(2 * cut)});
     }
     mark.require_alive();
-    if (!sent) co_return stream_failed(end, sent.error(), why);
+    if (!sent) {
+        check_not_overtaken(where, end, shut_before, from + data.size(), sent.error());
+        co_return stream_failed(end, sent.error(), why);
+    }
     if (how != 0 && !end.closed && !end.broken)
         check(where.drive.network().accepted_bytes(end.port) >= from + data.size(), "a send ended before its bytes");
+}
+
+task<void> write_all(world& where, wire_end& end, unsigned how, errand why) {
+    frame_mark mark(where);
+    for (unsigned round = 0; round <= why.first % 4; ++round) {
+        co_await write_some(where, end, how, why, why.second + round);
+        mark.require_alive();
+    }
 }
 
 task<void> poll_stream(world& where, wire_end& end, unsigned way, errand why) {
@@ -318,9 +336,10 @@ task<void> elsewhere(world& where, unsigned loop, errand what, int depth) {
 
 const char* name_of_errand(unsigned kind) noexcept {
     static constexpr const char* names[errand_kinds] = {
-        "recv",   "recv lease", "send",     "send_all", "send parts", "poll",     "sleep",  "event",
-        "permit", "lock",       "put",      "take",     "accept",     "connect",  "strand", "strand call",
-        "token",  "when_any",   "when_all", "deadline", "stop token", "composed", "chatter"};
+        "recv",   "recv lease",  "send",      "send_all", "send parts", "poll",     "sleep",
+        "event",  "permit",      "lock",      "put",      "take",       "accept",   "connect",
+        "strand", "strand call", "token",     "when_any", "when_all",   "deadline", "stop token",
+        "deep",   "family",      "elsewhere", "shielded", "chatter"};
     return names[kind % errand_kinds];
 }
 
@@ -347,7 +366,8 @@ task<void> composed(world& where, unsigned loop, errand what, int depth) {
             break;
         }
         case 19: {
-            co_await with_timeout(some_time(what.second), run_errand(where, loop, one, depth + 1));
+            co_await with_timeout(some_time(what.second % 2 ? what.second : 0),
+                                  run_errand(where, loop, one, depth + 1));
             break;
         }
         case 20: {
@@ -357,14 +377,41 @@ task<void> composed(world& where, unsigned loop, errand what, int depth) {
         }
         default: break;
     }
-    if (what.kind != 21) co_return;
-    if (what.second % 4 == 0) co_await deep(where, loop, what, 0);
-    if (what.second % 4 == 1) co_await family(where, loop, what, depth);
-    if (what.second % 4 == 2) co_await elsewhere(where, loop, what, depth);
-    if (what.second % 4 == 3) co_await shield(run_errand(where, loop, {6, what.first, 0}, depth + 1));
+    if (what.kind == errand_deep) co_await deep(where, loop, what, 0);
+    if (what.kind == errand_family) co_await family(where, loop, what, depth);
+    if (what.kind == errand_elsewhere) co_await elsewhere(where, loop, what, depth);
+    if (what.kind == errand_shielded) co_await shield(run_errand(where, loop, {6, what.first, what.second}, depth + 1));
 }
 
 }  // namespace
+
+// Victims one after the other, the oldest first: what one of them lets go may be the next one's.
+void kill_victims(world& where, unsigned first, unsigned count, bool cancel, bool destroy) {
+    const auto all = static_cast<unsigned>(where.victims.size());
+    if (all == 0) return;
+    const unsigned recent = first % 4 ? std::min(all, 6u) : all;
+    for (unsigned at = all - 1 - (first / 4) % recent; at < all && count > 0; ++at, --count) {
+        victim& one = *where.victims[at];
+        if (!where.drive.has_loop(one.loop)) continue;
+        where.drive.on(one.loop, [&] {
+            if (cancel) {
+                one.cancelled = true;
+                one.scope.request_stop(first % 2 ? errc::stopped : errc::timed_out);
+            }
+            if (destroy) one.scope.destroy_all();
+        });
+    }
+}
+
+task<void> assassin(world& where, unsigned first, unsigned second) {
+    frame_mark mark(where);
+    if (second % 3 != 0) (void)co_await sleep_for(some_time(1 + second % 6));
+    mark.require_alive();
+    where.note("assassin", first, second);
+    if (second % 7 == 0) (void)where.stops[first % where.stops.size()].request_stop();
+    if (second % 5 == 0) where.flags[first % where.flags.size()].set();
+    kill_victims(where, first, 1 + second % 4, second % 2 == 0, second % 4 != 0);
+}
 
 task<void> run_errand(world& where, unsigned loop, errand what, int depth) {
     frame_mark mark(where);
@@ -372,14 +419,14 @@ task<void> run_errand(world& where, unsigned loop, errand what, int depth) {
     // a stream belongs to its loop
     wire_end* end = &where.end(what.first);
     for (std::size_t tries = 0; end->loop != loop && tries < where.ends.size(); ++tries) end = &where.end(end->id + 1);
-    if ((what.kind < 6 || what.kind == 22) && end->loop != loop) co_return;
+    if ((what.kind < 6 || what.kind == errand_chatter) && end->loop != loop) co_return;
     strand& serial = *where.strands[loop];
     switch (what.kind) {
         case 0: co_await read_all(where, *end, 0, what); break;
         case 1: co_await read_all(where, *end, 1, what); break;
-        case 2: co_await write_some(where, *end, 0, what); break;
-        case 3: co_await write_some(where, *end, 1, what); break;
-        case 4: co_await write_some(where, *end, 2, what); break;
+        case 2: co_await write_all(where, *end, 0, what); break;
+        case 3: co_await write_all(where, *end, 1, what); break;
+        case 4: co_await write_all(where, *end, 2, what); break;
         case 5: co_await poll_stream(where, *end, what.second, what); break;
         case 6: co_await pause(where, what.second, what); break;
         case 7: co_await wait_flag(where, where.flags[what.first % where.flags.size()], what); break;
@@ -392,7 +439,7 @@ task<void> run_errand(world& where, unsigned loop, errand what, int depth) {
         case 14: co_await in_strand(where, serial, what.second); break;
         case 15: co_await call_in_strand(where, serial); break;
         case errand_token: co_await owed_token(where, loop); break;
-        case 22: co_await chatter(where, *end, what); break;
+        case errand_chatter: co_await chatter(where, *end, what); break;
         default:
             if (depth < 3) co_await composed(where, loop, what, depth);
             break;

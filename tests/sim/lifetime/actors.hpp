@@ -13,13 +13,21 @@ struct errand {
     const victim* owner = nullptr;   // whose cancellation alone may end it; null: others may too
 };
 
-inline constexpr unsigned errand_kinds = 23;
+inline constexpr unsigned errand_kinds = 26;
 inline constexpr unsigned simple_errands = 12;  // the first ones: any cancellation ends them
 inline constexpr unsigned errand_token = 16;     // ends when somebody posts a token, and not before
-inline constexpr unsigned errand_composed = 21;  // some of it is shielded, or joins children of its own
+inline constexpr unsigned errand_deep = 21;      // through several frames
+inline constexpr unsigned errand_family = 22;    // joins children of a scope of its own, which nobody cancels
+inline constexpr unsigned errand_elsewhere = 23; // on another loop
+inline constexpr unsigned errand_shielded = 24;
+inline constexpr unsigned errand_chatter = 25;
 const char* name_of_errand(unsigned kind) noexcept;
 
 // A task on the loop with this index that does the errand.
 task<void> run_errand(world& where, unsigned loop, errand what, int depth = 0);
+
+// What a killer does to victims, at once or from a task of its own.
+void kill_victims(world& where, unsigned first, unsigned count, bool cancel, bool destroy);
+task<void> assassin(world& where, unsigned first, unsigned second);
 
 }  // namespace co_wq::sim::lifetime

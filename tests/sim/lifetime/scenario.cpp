@@ -25,7 +25,8 @@ enum class act : std::uint8_t {
     break_wire,
     end_loop,
     exhaust,
-    count
+    close_listener,
+    hire
 };
 
 struct step {
@@ -36,8 +37,10 @@ struct step {
 
 const char* name_of(act what) noexcept {
     static constexpr const char* names[] = {
-        "start",       "destroy",       "cancel",       "close end",  "reset end",  "shut end", "set event",
-        "reset event", "close channel", "request stop", "post token", "break wire", "end loop", "exhaust descriptors"};
+        "start",        "destroy",    "cancel",      "close end",           "reset end",
+        "shut end",     "set event",  "reset event", "close channel",       "request stop",
+        "post token",   "break wire", "end loop",    "exhaust descriptors", "close listener",
+        "hire assassin"};
     return names[static_cast<unsigned>(what)];
 }
 
@@ -46,8 +49,7 @@ struct mix {
     explicit mix(io::sim_random& dice) {
         const bool all = dice.one_in(4);
         const std::uint64_t favourites = 1 + dice.below(3);
-        for (std::uint64_t i = 0; i < favourites; ++i)
-            errands.push_back(static_cast<unsigned>(dice.below(errand_kinds)));
+        for (std::uint64_t i = 0; i < favourites; ++i) errands.push_back(favourite(dice));
         // what waits for somebody needs him
         static constexpr std::pair<unsigned, unsigned> partners[] = {{0, 3}, {1, 2},   {3, 0},   {2, 1},   {4, 1},
                                                                      {5, 2}, {10, 11}, {11, 10}, {12, 13}, {13, 12}};
@@ -55,11 +57,17 @@ struct mix {
             if (errands.front() == one) errands.push_back(other);
         if (all) errands.clear();
         static constexpr std::pair<act, unsigned> weights[] = {
-            {act::destroy, 6},    {act::cancel, 6},     {act::close, 1},     {act::reset, 1}, {act::shut, 1},
-            {act::set_flag, 2},   {act::clear_flag, 1}, {act::shut_lane, 1}, {act::stop, 3},  {act::post_token, 2},
-            {act::break_wire, 1}, {act::end_loop, 1},   {act::exhaust, 1}};
+            {act::destroy, 5}, {act::cancel, 4},         {act::hire, 6},       {act::close, 1},
+            {act::reset, 1},   {act::shut, 2},           {act::set_flag, 2},   {act::clear_flag, 1},
+            {act::stop, 3},    {act::shut_lane, 1},      {act::post_token, 2}, {act::break_wire, 1},
+            {act::exhaust, 1}, {act::close_listener, 1}, {act::end_loop, 1}};
         for (const auto& [what, weight] : weights)
             if (dice.one_in(2) || what == act::set_flag) killers.insert(killers.end(), weight, what);
+    }
+    // What the kernel may hold more often than its share.
+    static unsigned favourite(io::sim_random& dice) {
+        static constexpr unsigned held[] = {2, 3, 4, 12, 13, errand_elsewhere};
+        return dice.one_in(3) ? held[dice.below(6)] : static_cast<unsigned>(dice.below(errand_kinds));
     }
     act choose(io::sim_random& dice) const {
         return killers.empty() || dice.below(8) < 5 ? act::start : killers[dice.below(killers.size())];
@@ -67,12 +75,12 @@ struct mix {
     unsigned errand_kind(io::sim_random& dice) const {
         return errands.empty() ? static_cast<unsigned>(dice.below(errand_kinds)) : errands[dice.below(errands.size())];
     }
+    bool wants(unsigned kind) const { return std::find(errands.begin(), errands.end(), kind) != errands.end(); }
     std::vector<unsigned> errands;  // empty: all
     std::vector<act> killers;
 };
 
-std::vector<step> script_of(io::sim_random& dice) {
-    const mix chosen(dice);
+std::vector<step> script_of(io::sim_random& dice, const mix& chosen) {
     std::vector<step> script(10 + dice.below(40));
     const std::uint64_t pauses = dice.one_in(2) ? 120 : 400;
     for (step& one : script) {
@@ -92,12 +100,26 @@ void on_end(world& here, const step& one) {
         case act::reset: return here.close_end(end, true);
         case act::shut:
             if (end.closed || !here.drive.has_loop(end.loop)) return;
+            if (!std::exchange(end.shut, true))
+                end.may_still_go =
+                    here.drive.network().accepted_bytes(end.port) + here.drive.network().room(end.handle);
             return here.drive.on(end.loop, [&] { (void)end.socket.shutdown_send(); });
         case act::break_wire:
             if (end.closed) return;
             end.broken = true;
             return here.drive.network().break_connection(end.handle);
         default: return;
+    }
+}
+
+// A few turns, or some time: the next step comes while things are under way.
+void let_time_pass(world& here, duration pause) {
+    const time_point until = here.drive.clock().now() + pause;
+    if (pause == duration::zero()) {
+        for (std::uint64_t turns = here.dice.below(3); turns > 0; --turns) (void)here.drive.advance(until);
+    } else {
+        while (here.drive.clock().now() < until && here.drive.advance(until)) {
+        }
     }
 }
 
@@ -112,10 +134,6 @@ void post_token(world& here, unsigned which) {
 
 void play(world& here, const step& one) {
     const auto loop = one.second % static_cast<unsigned>(here.drive.loops());
-    // mostly one of the last few
-    const std::size_t count = here.victims.size();
-    const std::size_t recent = one.second % 4 ? std::min<std::size_t>(count, 5) : count;
-    victim* chosen = count == 0 ? nullptr : here.victims[count - 1 - one.first % recent].get();
     switch (one.what) {
         case act::start: {
             if (!here.drive.has_loop(loop)) return;
@@ -123,27 +141,29 @@ void play(world& here, const step& one) {
             return here.drive.on(loop, [&] {
                 made.scope.spawn(run_errand(here, loop, {one.third, one.first, one.second, &made}),
                                  name_of_errand(one.third));
-                made.must_end = one.third != errand_token && one.third != errand_composed;
+                made.must_end = one.third != errand_token && one.third != errand_family && one.third != errand_shielded;
             });
         }
-        case act::destroy:
-        case act::cancel: {
-            if (!chosen || !here.drive.has_loop(chosen->loop)) return;
-            return here.drive.on(chosen->loop, [&] {
-                if (one.what == act::cancel) {
-                    chosen->cancelled = true;
-                    chosen->scope.request_stop(one.second % 2 ? errc::stopped : errc::timed_out);
-                }
-                if (one.what == act::destroy || one.second % 3 == 0) chosen->scope.destroy_all();
-            });
+        case act::destroy: return kill_victims(here, one.first, 1 + one.second % 4, one.second % 3 == 0, true);
+        case act::cancel: return kill_victims(here, one.first, 1 + one.second % 4, true, one.second % 3 == 0);
+        case act::hire: {
+            if (!here.drive.has_loop(loop)) return;
+            return here.drive.on(loop,
+                                 [&] { here.loop(loop).spawn(assassin(here, one.first, one.second), "assassin"); });
         }
         case act::set_flag: return here.drive.on(0, [&] { here.flags[one.first % here.flags.size()].set(); });
         case act::clear_flag: return here.flags[one.first % here.flags.size()].reset();
         case act::shut_lane: return here.drive.on(0, [&] { here.lanes[one.first % here.lanes.size()].values.close(); });
         case act::stop:
-            return here.drive.on(0, [&] { (void)here.stops[one.first % here.stops.size()].request_stop(); });
+            return here.drive.on(0, [&] {
+                for (unsigned i = 0; i <= one.second % 3; ++i)
+                    (void)here.stops[(one.first + i) % here.stops.size()].request_stop();
+                if (one.second % 4 == 0) kill_victims(here, one.first, 2, false, true);
+            });
         case act::post_token: return post_token(here, one.first);
         case act::end_loop: return loop > 0 ? here.end_loop(loop) : void();
+        case act::close_listener:
+            return here.drive.has_loop(loop) ? here.drive.on(loop, [&] { here.listeners[loop].close(); }) : void();
         case act::exhaust: {
             io::sim_options options = here.drive.network().options();
             options.exhausted = options.exhausted ? 0 : 200;
@@ -170,17 +190,19 @@ void settle(world& here) {
 
 outcome run(const request& what) {
     io::sim_random dice(what.seed);
-    const auto loops = static_cast<unsigned>(dice.one_in(3) ? 2 + dice.below(2) : 1);
+    const mix chosen(dice);
+    const bool several = chosen.wants(errand_elsewhere) || dice.one_in(3);
+    const auto loops = static_cast<unsigned>(several ? 2 + dice.below(2) : 1);
     world here(what, loops);
     for (std::uint64_t wires = 1 + dice.below(3); wires > 0; --wires)
         here.add_wire(static_cast<unsigned>(dice.below(loops)), static_cast<unsigned>(dice.below(loops)));
-    const std::vector<step> script = script_of(dice);
+    const std::vector<step> script = script_of(dice, chosen);
     here.steps = script.size();
     tell_script_length(script.size());
     for (unsigned number = 0; number < script.size(); ++number) {
         const step& one = script[number];
         if (what.only && std::find(what.only->begin(), what.only->end(), number) == what.only->end()) continue;
-        here.drive.run_until(here.drive.clock().now() + one.pause);
+        let_time_pass(here, one.pause);
         if (what.aloud)
             std::printf("step %u: %s %s\n", number, name_of(one.what),
                         one.what == act::start ? name_of_errand(one.third) : "");

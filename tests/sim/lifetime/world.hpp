@@ -37,6 +37,8 @@ struct wire_end {
     bool writing = false;
     bool broken = false;      // a reset was sent or seen: bytes may be lost
     bool closed = false;
+    bool shut = false;
+    std::uint64_t may_still_go = 0;  // when it was shut: bytes accepted by then, and room
 };
 
 constexpr std::byte pattern(unsigned id, std::uint64_t position) noexcept {
