@@ -64,10 +64,15 @@ struct mix {
         for (const auto& [what, weight] : weights)
             if (dice.one_in(2) || what == act::set_flag) killers.insert(killers.end(), weight, what);
     }
-    // What the kernel may hold more often than its share.
+    // What the kernel may hold, and what is handed from one waiter to the next, more often than its share.
     static unsigned favourite(io::sim_random& dice) {
         static constexpr unsigned held[] = {2, 3, 4, 12, 13, errand_elsewhere};
-        return dice.one_in(3) ? held[dice.below(6)] : static_cast<unsigned>(dice.below(errand_kinds));
+        static constexpr unsigned handed[] = {7, 8, 8, 9, 9, 10, 11, 19, 20, 20};
+        switch (dice.below(3)) {
+            case 0: return held[dice.below(std::size(held))];
+            case 1: return handed[dice.below(std::size(handed))];
+            default: return static_cast<unsigned>(dice.below(errand_kinds));
+        }
     }
     act choose(io::sim_random& dice) const {
         return killers.empty() || dice.below(8) < 5 ? act::start : killers[dice.below(killers.size())];
