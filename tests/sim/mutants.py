@@ -32,8 +32,6 @@ MUTANTS = [
     ("result of an orphan is not dropped", "task/op_slot.cpp",
      "        if (drop_) drop_(context_, slot);\n        release(slot);\n        return;",
      "        release(slot);\n        return;"),
-    ("posted slot is freed when its waiter dies", "task/op_slot.cpp",
-     "case op_state::posted: return false;  //", "case op_state::posted: release(slot); return false;  //"),
     ("freed slot stays in its queue", "task/op_slot.cpp", "    slot.leave();\n    slot.state_ = op_state::free;",
      "    slot.state_ = op_state::free;"),
     ("orphan is not asked to end", "io/reactor.cpp", "        if (!asked) request_cancel(slot);\n", ""),

@@ -9,7 +9,7 @@
 //             A and AAAA are asked in parallel. No address family is left out because this machine has no such
 //             address: hosts files and machines with loopback only stay usable, and connect_host loses no time over
 //             an unreachable family.
-// Requires:   the loop's reactor is one of a real system's (epoll, io_uring) if there are names to ask servers for.
+// Requires:   of a simulated loop: that the time c-ares asks the system for is the loop's.
 // Threads:    the loop's own.
 // Lifetime:   dies before its loop. Who waits then ends with `closed`; a task that has not started yet must not start.
 // Errors:     invalid_argument    not a host name; nothing was asked (host_name.hpp)

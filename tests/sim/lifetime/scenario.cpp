@@ -60,7 +60,7 @@ struct mix {
             {act::destroy, 5}, {act::cancel, 4},         {act::hire, 6},       {act::close, 1},
             {act::reset, 1},   {act::shut, 2},           {act::set_flag, 2},   {act::clear_flag, 1},
             {act::stop, 3},    {act::shut_lane, 1},      {act::post_token, 2}, {act::break_wire, 1},
-            {act::exhaust, 1}, {act::close_listener, 1}, {act::end_loop, 1}};
+            {act::exhaust, 1}, {act::close_listener, 1}, {act::end_loop, 2}};
         for (const auto& [what, weight] : weights)
             if (dice.one_in(2) || what == act::set_flag) killers.insert(killers.end(), weight, what);
     }
@@ -147,6 +147,8 @@ void play(world& here, const step& one) {
                 made.scope.spawn(run_errand(here, loop, {one.third, one.first, one.second, &made}),
                                  name_of_errand(one.third));
                 made.must_end = one.third != errand_token && one.third != errand_family && one.third != errand_shielded;
+                // an ambush: in the same turn, between what the errand does and whom it wakes
+                if (one.second % 6 == 0) here.loop(loop).spawn(assassin(here, one.first / 8, 3 + one.second), "ambush");
             });
         }
         case act::destroy: return kill_victims(here, one.first, 1 + one.second % 4, one.second % 3 == 0, true);
@@ -166,7 +168,11 @@ void play(world& here, const step& one) {
                 if (one.second % 4 == 0) kill_victims(here, one.first, 2, false, true);
             });
         case act::post_token: return post_token(here, one.first);
-        case act::end_loop: return loop > 0 ? here.end_loop(loop) : void();
+        case act::end_loop:
+            if (loop == 0) return;
+            here.end_loop(loop);
+            // whoever waited for work there has not heard of it yet
+            return one.second % 2 ? kill_victims(here, one.first, 4, one.first % 3 != 0, one.first % 3 == 0) : void();
         case act::close_listener:
             return here.drive.has_loop(loop) ? here.drive.on(loop, [&] { here.listeners[loop].close(); }) : void();
         case act::exhaust: {

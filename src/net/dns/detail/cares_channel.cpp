@@ -3,8 +3,10 @@
 #include <ares.h>
 
 #include <algorithm>
-#include <cstring>
+#include <limits>
 #include <stdexcept>
+
+#include "net/dns/detail/cares_sockets.hpp"
 
 namespace co_wq::net::dns::detail {
 namespace {
@@ -35,29 +37,6 @@ errc code_of(int status) noexcept {
     }
 }
 
-template <class Native>
-const Native read_as(const sockaddr* from) noexcept {
-    Native out;
-    std::memcpy(&out, from, sizeof out);
-    return out;
-}
-
-io::socket_address address_of(const ares_addrinfo_node& node) noexcept {
-    if (node.ai_family == AF_INET && node.ai_addrlen >= sizeof(sockaddr_in)) {
-        const auto native = read_as<sockaddr_in>(node.ai_addr);
-        std::array<std::uint8_t, 4> octets;
-        std::memcpy(octets.data(), &native.sin_addr, octets.size());
-        return io::socket_address::ipv4(octets, 0);
-    }
-    if (node.ai_family == AF_INET6 && node.ai_addrlen >= sizeof(sockaddr_in6)) {
-        const auto native = read_as<sockaddr_in6>(node.ai_addr);
-        std::array<std::uint8_t, 16> octets;
-        std::memcpy(octets.data(), &native.sin6_addr, octets.size());
-        return io::socket_address::ipv6(octets, 0);
-    }
-    return {};
-}
-
 // A TTL with the top bit set counts as 0 (RFC 2181 section 8).
 duration ttl_of(const ares_addrinfo& found) noexcept {
     int least = std::numeric_limits<int>::max();
@@ -71,7 +50,8 @@ duration ttl_of(const ares_addrinfo& found) noexcept {
 address_list addresses_of(const ares_addrinfo& found, io::address_family family, std::size_t most) {
     address_list list;
     for (const ares_addrinfo_node* node = found.nodes; node && list.size() < most; node = node->ai_next) {
-        const io::socket_address one = address_of(*node);
+        io::socket_address one = address_from(node->ai_addr, static_cast<std::size_t>(node->ai_addrlen));
+        one.set_port(0);
         if (one.family() != family) continue;
         if (std::find(list.begin(), list.end(), one) == list.end()) list.push_back(one);
     }
@@ -93,6 +73,7 @@ cares_channel::cares_channel(io::event_loop& loop, const resolver_options& optio
     native.sock_state_cb_data = this;
     const int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
     require(ares_init_options(&channel_, &native, given), "c-ares does not start");
+    use_sockets_of(loop.reactor().calls(), channel_);
     if (options.servers.empty()) return;
     const int status = ares_set_servers_ports_csv(channel_, options.servers.c_str());
     if (status == ARES_SUCCESS) return;

@@ -1,8 +1,8 @@
 // cares_channel: c-ares on an event loop, without a thread.
 //
-// For:        the engine. c-ares makes its own sockets and keeps its own timeouts; it says which sockets it wants to
-//             read or write (on_socket_state), and the loop tells it when they are ready (serve) and when time has
-//             passed (tick).
+// For:        the engine. c-ares keeps its own timeouts and does its own reads and writes, through the loop's
+//             socket_calls (so that it works in a simulation too); it says which sockets it wants to read or write
+//             (on_socket_state), and the loop tells it when they are ready (serve) and when time has passed (tick).
 // Guarantees: every query gets one reply, at the latest from the destructor (`closed`), with addresses of the family
 //             that was asked for and of no other, whatever the server sends. Replies come from inside query(), serve,
 //             tick or the destructor; they must not come back here. Nothing wakes the loop while no query is in
