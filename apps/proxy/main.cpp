@@ -18,7 +18,7 @@ int run(int count, char** words) {
     }
     const result<void> logging = log::configure(chosen.log);
     if (!logging) {
-        std::fprintf(stderr, "co_http_proxy: --log-file %s: %s\n", chosen.log.file.c_str(),
+        std::fprintf(stderr, "co_http_proxy: --log-file %s: %s\n", proxy::on_one_line(chosen.log.file).c_str(),
                      logging.error().message().c_str());
         return 1;
     }

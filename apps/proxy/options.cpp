@@ -19,13 +19,9 @@ void add_milliseconds(CLI::App& app, const char* name, duration& value, const ch
         ->default_str(std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()));
 }
 
-int complain(const std::string& what) {
-    std::fprintf(stderr, "co_http_proxy: %s (--help lists the options)\n", what.c_str());
-    return 2;
+void complain(std::string_view what) {
+    std::fprintf(stderr, "co_http_proxy: %s (--help lists the options)\n", on_one_line(what).c_str());
 }
-
-// CLI11's own messages may span lines; the first one says it.
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 bool check(const options& given, const std::string& reactor, const std::string& level, std::string& wrong) {
     const result<io::socket_address> where = io::socket_address::parse(given.host, given.port);
@@ -43,6 +39,21 @@ bool check(const options& given, const std::string& reactor, const std::string& 
 }
 
 }  // namespace
+
+std::string on_one_line(std::string_view text) {
+    constexpr std::size_t shown_max = 300;
+    std::string out;
+    for (const char c : text.substr(0, shown_max)) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte >= 0x20 && byte != 0x7f) {
+            out += c;
+            continue;
+        }
+        constexpr char digits[] = "0123456789abcdef";
+        out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+    }
+    return text.size() > shown_max ? out + "..." : out;
+}
 
 parse_outcome parse_options(int count, char** words, options& out) {
     CLI::App app{"co_http_proxy: a forward proxy for HTTP/1.1 and CONNECT", "co_http_proxy"};
@@ -85,7 +96,7 @@ parse_outcome parse_options(int count, char** words, options& out) {
         std::fputs(app.help().c_str(), stdout);
         return parse_outcome::done;
     } catch (const CLI::ParseError& wrong) {
-        complain(first_line(wrong.what()));
+        complain(wrong.what());
         return parse_outcome::wrong;
     }
     if (version) {

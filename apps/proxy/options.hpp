@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -38,6 +39,10 @@ struct options {
 };
 
 enum class parse_outcome : std::uint8_t { run, done, wrong };
+
+// What a message may quote of the command line, whose words may hold anything: one line, of a length that can be read,
+// without what moves a terminal's cursor.
+std::string on_one_line(std::string_view text);
 
 // Reads the command line. done: help or version was printed. wrong: one line on standard error says what.
 parse_outcome parse_options(int count, char** words, options& out);
