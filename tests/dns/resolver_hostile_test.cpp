@@ -67,6 +67,27 @@ TEST_P(hostile, a_name_that_points_at_itself_is_an_error) {
         &patient_for_50ms);
 }
 
+TEST_P(hostile, an_answer_of_both_families_counts_for_the_one_that_was_asked) {
+    server.answer([](const question&) -> reply { return {.records = {a("192.0.2.1"), aaaa("2001:db8::1")}}; });
+    run([](world on) -> task<void> {
+        EXPECT_EQ(text_of(co_await on.resolve("both.example")), "[2001:db8::1]:80 192.0.2.1:80");
+        EXPECT_EQ(text_of(co_await on.resolve("four.example", families::ipv4_only)), "192.0.2.1:80");
+        EXPECT_EQ(text_of(co_await on.resolve("six.example", families::ipv6_only)), "[2001:db8::1]:80");
+    });
+}
+
+TEST_P(hostile, an_answer_of_the_other_family_only_has_no_address) {
+    server.answer([](const question& asked) -> reply {
+        if (asked.type == type_aaaa) return {.records = {a("192.0.2.1")}};
+        return {.records = {aaaa("2001:db8::1")}};
+    });
+    run([](world on) -> task<void> {
+        EXPECT_EQ(text_of(co_await on.resolve("crossed.example")), error(errc::name_no_data).message());
+        EXPECT_EQ(text_of(co_await on.resolve("four.example", families::ipv4_only)),
+                  error(errc::name_no_data).message());
+    });
+}
+
 TEST_P(hostile, an_answer_to_another_question_is_ignored) {
     server.answer([](const question& asked) -> reply {
         reply what = both_families(asked);

@@ -67,11 +67,12 @@ duration ttl_of(const ares_addrinfo& found) noexcept {
     return std::chrono::seconds(std::max(least, 0));
 }
 
-address_list addresses_of(const ares_addrinfo& found, std::size_t most) {
+// c-ares takes both families from whatever answer has them.
+address_list addresses_of(const ares_addrinfo& found, io::address_family family, std::size_t most) {
     address_list list;
     for (const ares_addrinfo_node* node = found.nodes; node && list.size() < most; node = node->ai_next) {
         const io::socket_address one = address_of(*node);
-        if (one.family() == io::address_family::none) continue;
+        if (one.family() != family) continue;
         if (std::find(list.begin(), list.end(), one) == list.end()) list.push_back(one);
     }
     return list;
@@ -107,6 +108,7 @@ cares_channel::~cares_channel() {
 
 void cares_channel::ask(query& what, const std::string& name, io::address_family family) {
     what.channel_ = this;
+    what.family_ = family;
     ++in_flight_;
     ares_addrinfo_hints hints{};
     hints.ai_flags = ARES_AI_NOSORT;  // sorting would open and connect a socket for every address
@@ -125,7 +127,7 @@ void cares_channel::on_reply(void* arg, int status, int timeouts, ares_addrinfo*
     reply come{
         fail(code_of(status), cares_status_base + status), {}, timeouts > 0 ? static_cast<unsigned>(timeouts) : 0};
     if (status == ARES_SUCCESS && found) {
-        address_list list = addresses_of(*found, me.addresses_max_);
+        address_list list = addresses_of(*found, what.family_, me.addresses_max_);
         come.ttl = ttl_of(*found);
         if (list.empty()) {
             come.found = fail(errc::name_no_data);

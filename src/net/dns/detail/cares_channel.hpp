@@ -3,10 +3,11 @@
 // For:        the engine. c-ares makes its own sockets and keeps its own timeouts; it says which sockets it wants to
 //             read or write (on_socket_state), and the loop tells it when they are ready (serve) and when time has
 //             passed (tick).
-// Guarantees: every query gets one reply, at the latest from the destructor (`closed`). Replies come from inside
-//             query(), serve, tick or the destructor; they must not come back here. Nothing wakes the loop while no
-//             query is in flight. A socket's registration is gone before c-ares closes it, so that a new socket with
-//             the same number is never taken for the old one.
+// Guarantees: every query gets one reply, at the latest from the destructor (`closed`), with addresses of the family
+//             that was asked for and of no other, whatever the server sends. Replies come from inside query(), serve,
+//             tick or the destructor; they must not come back here. Nothing wakes the loop while no query is in
+//             flight. A socket's registration is gone before c-ares closes it, so that a new socket with the same
+//             number is never taken for the old one.
 // Threads:    the loop's own.
 #pragma once
 
@@ -46,6 +47,7 @@ public:
 private:
     friend class cares_channel;
     cares_channel* channel_ = nullptr;
+    io::address_family family_ = io::address_family::none;  // the one that was asked for
     const function on_reply_;
 };
 
