@@ -46,7 +46,8 @@ constexpr std::initializer_list<std::string_view> limits_of_both = {
     "start line is too long",
     "HTTP version is neither",
     "a trailer field that belongs into the head",
-    "chunk size has a character"};  // the blank before an extension, which ours does not know
+    "chunk size has a character",            // the blank before an extension, which ours does not know
+    "Invalid character in Content-Length"};  // llhttp's: a tab behind the number
 
 }  // namespace
 
