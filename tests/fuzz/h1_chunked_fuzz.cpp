@@ -1,6 +1,6 @@
 // Chunked bodies behind a head that is right, cut in two at every place; what was read is written again with our own
 // chunks and read by the reference to the same bytes.
-// Input: a byte that chooses request or response and the sizes of the chunks written, then the body.
+// Input: a byte that chooses request or response, the limits and the sizes of the chunks written, then the body.
 #include "h1_heard.hpp"
 #include "http/h1/chunked.hpp"
 
@@ -45,10 +45,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::uint8_t seed = from.choice();
     const bool asked = (seed & 1) != 0;
     const std::string text = std::string(asked ? request : response) + std::string(from.rest());
-    const auto make = [] { return fuzz::new_response_parser(http::method::get); };
+    const http::parse_limits limits = seed < 0x80 ? http::parse_limits{} : fuzz::small_limits;
+    const auto new_request = [&] { return fuzz::new_request_parser(limits); };
+    const auto new_response = [&] { return fuzz::new_response_parser(http::method::get, limits); };
     const std::size_t body_at = text.size() - from.rest().size();
-    const fuzz::heard ours = asked ? fuzz::hear_however_cut(&fuzz::new_request_parser, text, seed, body_at)
-                                   : fuzz::hear_however_cut(make, text, seed, body_at);
+    const fuzz::heard ours = asked ? fuzz::hear_however_cut(new_request, text, seed, body_at)
+                                   : fuzz::hear_however_cut(new_response, text, seed, body_at);
     const reference_h1::reading theirs =
         asked ? reference_h1::read_requests(text, true) : reference_h1::read_responses(text, {"GET"}, true);
     fuzz::compare(ours, theirs, asked ? &fuzz::may_refuse_request : &fuzz::may_refuse_response);

@@ -178,12 +178,23 @@ heard hear_however_cut(Make make, std::string_view text, std::uint32_t seed, std
     return whole;
 }
 
-inline std::unique_ptr<http::h1::request_parser> new_request_parser() {
-    return std::make_unique<http::h1::request_parser>();
+// As small as to be met by short inputs.
+inline constexpr http::parse_limits small_limits{.head_bytes_max = 120,
+                                                 .start_line_bytes_max = 60,
+                                                 .fields_max = 6,
+                                                 .trailer_bytes_max = 40,
+                                                 .chunk_extension_bytes_max = 8,
+                                                 .chunk_extensions_bytes_max = 20,
+                                                 .connection_options_max = 3,
+                                                 .interim_responses_max = 2};
+
+inline std::unique_ptr<http::h1::request_parser> new_request_parser(const http::parse_limits& limits = {}) {
+    return std::make_unique<http::h1::request_parser>(limits);
 }
 
-inline std::unique_ptr<http::h1::response_parser> new_response_parser(http::method asked) {
-    auto parser = std::make_unique<http::h1::response_parser>();
+inline std::unique_ptr<http::h1::response_parser> new_response_parser(http::method asked,
+                                                                      const http::parse_limits& limits = {}) {
+    auto parser = std::make_unique<http::h1::response_parser>(limits);
     parser->begin(asked);
     return parser;
 }
