@@ -10,6 +10,10 @@ class Hygiene(CheckTest):
         self.accepts({"README.md": "# title\n\nGET http://host/work/file and src/root/x\n", "empty.txt": "",
                       "build/junk.txt": "x  \n", "blob.bin": "\0  \n"})
 
+    def test_inputs_of_fuzzers_are_bytes_and_no_text(self):
+        self.accepts({"tests/fuzz/corpus/x/seed": "GET / \r\n"})
+        self.refuses({"tests/fuzz/x": "GET / \r\n"}, "tests/fuzz/x:1: a carriage return")
+
     def test_paths_of_one_machine_are_refused(self):
         for folder in ("work", "root", "home/someone"):
             with self.subTest(folder):

@@ -2,7 +2,7 @@
 """Nothing of one machine, no leftovers: every text file of the repository.
 
 Absolute paths of a machine, conflict markers, tabs in sources, blanks at line ends, carriage returns, a missing last
-newline, a script that is not executable.
+newline, a script that is not executable. The inputs of fuzz targets are bytes and no text.
 """
 import os
 import re
@@ -11,6 +11,7 @@ from typing import Iterator
 from tree import CPP, Problem, Tree, main
 
 MACHINE_PATH = re.compile(r"(?<![\w/.:-])/(work|root|home/\w+|Users/\w+)/")
+INPUTS = "tests/fuzz/corpus/"
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)")
 
 
@@ -29,6 +30,8 @@ def line_problems(path: str, line: str) -> Iterator[str]:
 
 def check(tree: Tree) -> Iterator[Problem]:
     for path in tree.files():
+        if path.startswith(INPUTS):
+            continue
         raw = (tree.root / path).read_bytes()
         if b"\0" in raw or not raw:
             continue
