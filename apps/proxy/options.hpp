@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "io/reactor.hpp"
+#include "net/dns/resolver_options.hpp"
 
 namespace co_wq::proxy {
 
@@ -35,6 +36,7 @@ struct options {
     bool trace_packets = false;
     io::reactor_kind reactor = io::reactor_kind::automatic;
     log::options log;
+    net::dns::resolver_options names;
     limits limit;
 };
 

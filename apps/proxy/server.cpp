@@ -17,7 +17,7 @@ proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_l
     : group_(group),
       loop_(loop),
       listener_(std::move(listener)),
-      resolver_(loop),
+      resolver_(loop, group.chosen().names),
       pool_(loop, limit()),
       drain_timer_(*this),
       sessions_(loop, [](std::exception_ptr failure, const char* name) {

@@ -14,6 +14,7 @@
 
 #include "sim/campaign.hpp"
 #include "sim/lifetime/scenario.hpp"
+#include "sim/proxy/scenario.hpp"
 
 namespace {
 
@@ -25,7 +26,7 @@ struct kind {
     std::uint64_t standard;  // seeds, when no range is given
 };
 
-constexpr kind kinds[] = {{"lifetime", &lifetime::run, 1'000'000}};
+constexpr kind kinds[] = {{"lifetime", &lifetime::run, 1'000'000}, {"proxy", &proxy::run, 2'000}};
 
 struct order {
     const kind* what = nullptr;  // null: all kinds
