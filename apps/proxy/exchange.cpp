@@ -39,7 +39,9 @@ task<verdict> exchange::run_guarded() {
     }
     counting_scope uploading(session_.server().loop(), &guard_.scope());
     uploading.spawn(upload(), "upload");
+    session_.set_reader(&uploading);
     const verdict answered = co_await download();
+    session_.set_reader(nullptr);
     if (refusal_ != 0 && !answer_begun_) {
         uploading.destroy_all();
         const verdict refused = co_await session_.refuse(refusal_, refusal_why_);

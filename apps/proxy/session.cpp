@@ -141,7 +141,7 @@ task<result<void>> session::send_out() {
 // Closing with unread input would reset the connection and could destroy our answer on its way: the client gets the
 // end of our side first, and a moment to stop sending.
 task<void> session::linger() {
-    if (watch_) watch_->destroy_all();  // from here on we read ourselves
+    if (reader_) reader_->destroy_all();  // from here on we read ourselves
     if (!client_.shutdown_send()) co_return;
     co_await with_timeout(std::chrono::seconds(1), discard_input());
 }
@@ -171,9 +171,9 @@ task<verdict> session::answer_watched() {
     cancel_scope request_scope;
     counting_scope watching(server_.loop());
     watching.spawn(watch_client(request_scope), "client watch");
-    watch_ = &watching;
+    set_reader(&watching);
     const verdict next = co_await with_scope(request_scope, answer());
-    watch_ = nullptr;
+    set_reader(nullptr);
     co_return next;
 }
 

@@ -56,6 +56,9 @@ public:
     task<bool> fill_input();
     // Sends an error page. The connection goes on only when asked to and the request was read to its end.
     task<verdict> refuse(std::uint16_t status, std::string_view detail, bool may_keep = false);
+    // These tasks read from the client for us: an upload, or a watch for its end. Before we read ourselves to end the
+    // connection, they are ended.
+    void set_reader(counting_scope* tasks) noexcept { reader_ = tasks; }
     // From now on bytes of an answer go to the client.
     void begin_answer() noexcept { answering_ = true; }
     // The request has no body, and its end was read.
@@ -86,7 +89,7 @@ private:
     http::byte_buffer out_;
     http::h1::request_parser request_;
     cancel_scope idle_scope_;
-    counting_scope* watch_ = nullptr;  // looks whether the client is still there, while nobody reads from it
+    counting_scope* reader_ = nullptr;  // who reads from the client now, besides our own frame
     std::string last_origin_;
     tunnel_plan tunnel_;
     bool first_request_ = true;

@@ -403,6 +403,18 @@ class EarlyAnswers(ProxyTest):
 
         self.upload(self.origin(serve), 200)
 
+    def test_by_ending_while_the_client_pauses(self):
+        """Nobody else reads from the client any more when the refusal is on its way."""
+        def serve(wire: Wire) -> None:
+            wire.read_head()
+            wire.read_exactly(5)
+
+        origin = self.origin(serve)
+        with self.client() as client:
+            client.send(request("POST", origin.url(), fields=[("Content-Length", "10")]) + b"01234")
+            self.assert_own_answer(client.read_response(), 502)
+        self.assert_serves()
+
     def test_of_one_message_then_the_next_request(self):
         """A small upload that is completed after the answer leaves the connection usable."""
         def serve(wire: Wire) -> None:

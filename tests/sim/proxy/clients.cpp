@@ -59,7 +59,7 @@ task<void> ask_in_turn(world& where, sim_random dice, unsigned count) {
         const auto [sent, how] = co_await converse(me, std::move(text), some_pause(dice), half_close);
         // an answer may come early and end the connection before everything was said
         if (sent) must_be_well(where, what, how);
-        if (how != answered::well || what.how == manner::until_close) co_return;
+        if (how != answered::well || !me.persistent()) co_return;
     }
 }
 
@@ -80,7 +80,7 @@ task<void> ask_pipelined(world& where, sim_random dice) {
     for (const errand& what : asked) {
         const answered how = co_await me.next_answer();
         if (sent) must_be_well(where, what, how);
-        if (how == answered::broken) co_return;
+        if (how == answered::broken || !me.persistent()) co_return;
     }
 }
 
@@ -138,17 +138,19 @@ task<void> use_tunnel(world& where, sim_random dice, bool abort) {
 task<void> ask_nonsense(world& where, sim_random dice) {
     static constexpr std::array texts{
         "GET /relative HTTP/1.1\r\nHost: http.test\r\n\r\n",
-        "GET http://http.test/ HTTP/1.1\r\nHost: http.test\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-        "POST http://http.test/ HTTP/1.1\r\nHost: http.test\r\nContent-Length: 3\r\nTransfer-Encoding: "
+        "GET http://http.test/nonsense HTTP/1.1\r\nHost: http.test\r\nContent-Length: 3\r\nContent-Length: "
+        "4\r\n\r\nabcd",
+        "POST http://http.test/nonsense HTTP/1.1\r\nHost: http.test\r\nContent-Length: 3\r\nTransfer-Encoding: "
         "chunked\r\n\r\n0\r\n\r\n",
-        "GET http://http.test/ HTTP/1.1\nHost: http.test\n\n",
-        "GET http://http.test/ HTTP/1.1\r\nHost : http.test\r\n\r\n",
-        "POST http://http.test/ HTTP/1.1\r\nHost: http.test\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
-        "POST http://http.test/ HTTP/1.1\r\nHost: http.test\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "GET http://http.test/nonsense HTTP/1.1\nHost: http.test\n\n",
+        "GET http://http.test/nonsense HTTP/1.1\r\nHost : http.test\r\n\r\n",
+        "POST http://http.test/nonsense HTTP/1.1\r\nHost: http.test\r\nTransfer-Encoding: "
+        "chunked\r\n\r\nfffffffffffffffff\r\n",
+        "POST http://http.test/nonsense HTTP/1.1\r\nHost: http.test\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
         "CONNECT echo.test HTTP/1.1\r\nHost: echo.test\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello",
         "GET http://http.test:80:80/ HTTP/1.1\r\nHost: http.test\r\n\r\n",
-        "GET http://http.test/ HTTP/1.1\r\nHost: http.test\r\nA: b\r\n c\r\n\r\n"};
+        "GET http://http.test/nonsense HTTP/1.1\r\nHost: http.test\r\nA: b\r\n c\r\n\r\n"};
     visitor me(where);
     const bool there = co_await me.arrive(static_cast<unsigned>(dice.next() >> 60));
     if (!there) co_return;

@@ -79,6 +79,7 @@ private:
         switch (next.what) {
             case happening::head: {
                 begin(next.start);
+                if (nonsense_) break;
                 if (now_.how != manner::early || answered_) break;
                 answered_ = true;
                 const bool sent = co_await answer();
@@ -86,6 +87,7 @@ private:
             }
             case happening::body: take_body(next.bytes); break;
             case happening::end: {
+                check(!nonsense_, "nonsense reached an origin");
                 check(uploaded_ == now_.upload, "an upload arrived that was not as long as the client's");
                 ++where_.executed[now_.id];
                 where_.note("executed", now_.id, static_cast<std::int64_t>(uploaded_));
@@ -102,6 +104,9 @@ private:
     void begin(const reference_h1::head& head) {
         const std::optional<reference_h1::purpose> asked = reference_h1::purpose_of(head);
         check(asked.has_value(), "a request names no host");
+        // its head may make sense; the rest must not arrive as a whole
+        nonsense_ = asked->path == "/nonsense";
+        if (nonsense_) return;
         const std::optional<errand> meant = errand_of(asked->path);
         check(meant.has_value(), "an origin got a path that no client has sent");
         now_ = *meant;
@@ -117,6 +122,7 @@ private:
     }
 
     void take_body(std::string_view bytes) {
+        if (nonsense_) return;
         for (const char one : bytes)
             check(one == letter(now_.id + upload_mark, uploaded_++), "an upload arrived with other bytes");
     }
@@ -160,6 +166,7 @@ private:
     errand now_;
     std::uint64_t uploaded_ = 0;
     bool answered_ = false;
+    bool nonsense_ = false;
 };
 
 task<void> talk_http(world& where, io::socket client) {

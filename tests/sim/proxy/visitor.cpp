@@ -78,6 +78,7 @@ bool visitor::take(const reference_h1::event& next) {
             if (next.start.status < 200) return false;
             const auto id = std::find_if(next.start.fields.begin(), next.start.fields.end(),
                                          [](const reference_h1::field& one) { return one.name == "X-Id"; });
+            persistent_ = next.start.persistent;
             granted_ = next.start.status == 200 && next.start.asked == "CONNECT";
             ours_ = id == next.start.fields.end() && !granted_;
             check(!ours_ || next.start.status >= 400, "an answer that is neither an origin's nor a refusal");

@@ -25,6 +25,8 @@ public:
     enum class answered : std::uint8_t { well, refused, broken };
     // Reads until the oldest question is answered.
     task<answered> next_answer();
+    // The connection may be used again after the last answer.
+    bool persistent() const noexcept { return persistent_; }
     // What came behind the answer that opened a tunnel; more comes with hear.
     std::string take_tunnel();
 
@@ -41,6 +43,7 @@ private:
     bool ours_ = false;   // the answer is the proxy's own
     bool over_ = false;
     bool granted_ = false;
+    bool persistent_ = false;
 };
 
 }  // namespace co_wq::sim::proxy
