@@ -122,6 +122,27 @@ TEST_P(resolving, silence_ends_with_timed_out_after_all_tries) {
         });
 }
 
+// The first query waits longer and longer between its tries; a new one must be looked after sooner than that.
+TEST_P(resolving, a_new_query_does_not_wait_for_the_patience_with_an_old_one) {
+    run(
+        [](world on) -> task<void> {
+            on.server.answer([](const question&) -> reply { return {.silent = true}; });
+            auto [first, second] = co_await when_all(
+                on.names.resolve("one.example", 80, families::ipv4_only),
+                [](world where) -> task<result<address_list>> {
+                    co_await where.server.until_asked(2);  // the second try is out: the next look is far away
+                    auto got = co_await where.names.resolve("two.example", 80, families::ipv4_only);
+                    co_return got;
+                }(on));
+            EXPECT_EQ(text_of(first), "timed out");
+            EXPECT_EQ(text_of(second), "timed out");
+        },
+        [](resolver_options& options) {
+            options.query_timeout = 40ms;
+            options.tries = 3;
+        });
+}
+
 TEST_P(resolving, a_deadline_above_bounds_the_wait) {
     run([](world on) -> task<void> {
         on.server.answer([](const question&) -> reply { return {.silent = true}; });

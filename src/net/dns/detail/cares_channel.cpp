@@ -170,6 +170,7 @@ void cares_channel::process(io::native_handle readable, io::native_handle writab
 
 void cares_channel::arm(time_point due) noexcept {
     due_ = due;
+    tick_.cancel();
     loop_.timers()->arm(tick_, due);
 }
 
