@@ -133,8 +133,10 @@ task<verdict> session::say_and_close(bool keep_alive) {
     co_return verdict::close;
 }
 
+// What was said is not said again.
 task<result<void>> session::send_out() {
     const result<void> sent = co_await client_.send_all(out_.data());
+    out_.clear();
     co_return sent;
 }
 
@@ -238,7 +240,7 @@ task<verdict> session::answer_options() {
     out_.append(
         "HTTP/1.1 200 OK\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT\r\nContent-Length: 0\r\n");
     out_.append(keep ? "\r\n" : "Connection: close\r\n\r\n");
-    const result<void> sent = co_await client_.send_all(out_.data());
+    const result<void> sent = co_await send_out();
     co_return sent&& keep ? verdict::next_request : verdict::close;
 }
 

@@ -151,6 +151,18 @@ class Refusals(ProxyTest):
         self.assertEqual(len(site.requests), 1)
         self.assert_origin_saw_nothing()
 
+    def test_an_answer_of_ours_is_given_once(self):
+        """Requests in one piece: what we answer ourselves must not come again before the next one's answer."""
+        site = self.site(lambda asked: response(asked.target))
+        failing = request("GET", "http://nobody.invalid/")
+        asking_us = request("OPTIONS", site.url("/us"), fields=[("Max-Forwards", "0")])
+        for name, first, status in (("refusal", failing, 502), ("options", asking_us, 200)):
+            with self.subTest(name), self.client() as client:
+                client.send(first + request("GET", site.url("/one")) + request("GET", site.url("/two")))
+                answers = [client.read_response() for _ in range(3)]
+                self.assertEqual([each.status for each in answers], [status, 200, 200])
+                self.assertEqual([each.body for each in answers[1:]], [b"/one", b"/two"])
+
     def test_what_a_refusal_quotes_cannot_add_to_it(self):
         with self.client() as client:
             client.send(b"GET http://a\"><script>alert(1)</script>/ HTTP/1.1\r\nHost: a\r\n\r\n")
