@@ -130,6 +130,7 @@ task<http::h1::step> exchange::next_step() {
         const bool bulk = response_.head().framing.kind != body_kind::none && answer_begun_ &&
                           origin_input_.block().size() > 0 && origin_input_.block().size() == last_read_;
         origin_input_.reset();
+        if (!origin_.is_open()) co_return http::h1::step{};  // the upload went wrong while we waited for the client
         const std::size_t wanted = bulk ? bulk_block_bytes : block_bytes;
         result<io::lease> got = co_await origin_.recv_lease(wanted);
         if (!got) {

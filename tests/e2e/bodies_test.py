@@ -403,6 +403,29 @@ class EarlyAnswers(ProxyTest):
 
         self.upload(self.origin(serve), 200)
 
+    def test_and_then_the_upload_breaks_off(self):
+        """The answer is on its way to a client that does not read; the upload's fault ends the origin's connection."""
+        stalled = threading.Event()
+
+        def serve(wire: Wire) -> None:
+            wire.read_head()
+            wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % self.size)
+            wire.socket.settimeout(1)
+            try:
+                while True:
+                    wire.send(bytes(1 << 16))
+            except OSError:  # nobody takes any more, or the connection is gone
+                stalled.set()
+
+        origin = self.origin(serve)
+        with self.client() as client:
+            client.send(request("POST", origin.url(), fields=CHUNKED) + b"5\r\nhello\r\n")
+            self.assertTrue(stalled.wait(TIMEOUT))
+            client.send(b"no length\r\n")
+            with self.assertRaises((Truncated, ConnectionResetError)):
+                client.read_response()
+        self.assert_serves()
+
     def test_by_ending_while_the_client_pauses(self):
         """Nobody else reads from the client any more when the refusal is on its way."""
         def serve(wire: Wire) -> None:
