@@ -78,12 +78,14 @@ bool visitor::take(const reference_h1::event& next) {
             if (next.start.status < 200) return false;
             const auto id = std::find_if(next.start.fields.begin(), next.start.fields.end(),
                                          [](const reference_h1::field& one) { return one.name == "X-Id"; });
+            where_.note("status", next.start.status, static_cast<std::int64_t>(next.start.length));
             persistent_ = next.start.persistent;
             granted_ = next.start.status == 200 && next.start.asked == "CONNECT";
             ours_ = id == next.start.fields.end() && !granted_;
             check(!ours_ || next.start.status >= 400, "an answer that is neither an origin's nor a refusal");
-            check(ours_ || granted_ || (!asked_.empty() && id->value == std::to_string(asked_.front().id)),
-                  "a request was answered with another's answer");
+            if (ours_ || granted_) return false;
+            const std::string asked = asked_.empty() ? "nothing" : std::to_string(asked_.front().id);
+            if (id->value != asked) fail("the answer to " + id->value + " was given to " + asked);
             return false;
         }
         case happening::body:
