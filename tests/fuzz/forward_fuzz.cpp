@@ -164,6 +164,9 @@ void responses(std::string_view text, std::uint8_t choice, std::uint8_t seed) {
     const std::vector<std::string> method{std::string(name_of(asked))};
     const reference_h1::reading seen = reference_h1::read_responses(sent.stream.text(), method, true);
     compare(reference_h1::read_responses(text, method, true), sent, seen);
+    for (const message& one : seen.messages)
+        fuzz::demand(client == http::h1::version::http_1_1 || one.start.how != reference_h1::framing::chunked,
+                     "a client of HTTP/1.0 gets no chunks", [&] { return fuzz::shown(sent.stream.text()); });
     if (sent.from.empty()) return;
     const bool ends_itself = reference_h1::read_responses(sent.stream.text(), method, false).messages.back().complete;
     fuzz::demand(ends_itself != sent.open, "the client knows the end of what does not end with the connection",
