@@ -15,6 +15,7 @@
 #include "sim/campaign.hpp"
 #include "sim/lifetime/scenario.hpp"
 #include "sim/proxy/scenario.hpp"
+#include "sim/selftest.hpp"
 
 namespace {
 
@@ -23,10 +24,11 @@ using namespace co_wq::sim;
 struct kind {
     const char* name;
     scenario run;
-    std::uint64_t standard;  // seeds, when no range is given
+    std::uint64_t standard;  // seeds, when no range is given; 0: only when named
 };
 
-constexpr kind kinds[] = {{"lifetime", &lifetime::run, 1'000'000}, {"proxy", &proxy::run, 2'000}};
+constexpr kind kinds[] = {
+    {"lifetime", &lifetime::run, 1'000'000}, {"proxy", &proxy::run, 2'000}, {"selftest", &selftest::run, 0}};
 
 struct order {
     const kind* what = nullptr;  // null: all kinds
@@ -147,6 +149,6 @@ int main(int count, char** words) {
     if (wanted.seed) return replay(wanted.what ? *wanted.what : kinds[0], wanted);
     int status = 0;
     for (const kind& one : kinds)
-        if (!wanted.what || wanted.what == &one) status |= run(one, wanted);
+        if (wanted.what ? wanted.what == &one : one.standard > 0) status |= run(one, wanted);
     return status;
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Breaks the core on purpose, one place at a time, and asks the lifetime simulation whether it notices.
 
-Each mutant is a copy of the sources with one text replaced: an ordering or a state check undone. It must fail within the
-first SEEDS seeds, and all but a few of them within the first hundred. A mutation whose text is no longer there, or that does not compile, is an error: the table follows
-the code.
+Each mutant is a copy of the sources with one text replaced: an ordering or a state check undone. It must fail within
+the first SEEDS seeds, and all but a few of them within the first hundred. A mutation whose text is no longer there, or
+that does not compile, is an error: the table follows the code.
 
 usage: mutants.py [--list] [--seeds N] [NAME...]
 """
@@ -58,7 +58,8 @@ MUTANTS = [
     ("blocked again, not watched again", "io/reactor.cpp",
      "if (got == would_block) return me.wait_for(entry, slot);", "if (got == would_block) return;"),
     ("ready twice, queued twice", "io/reactor.cpp", "&& !slot->queued())", ")"),
-    ("shutdown overtakes a send", "io/reactor.cpp", "        if (slot->held_by_kernel) {\n            settle(*slot);\n        } else {",
+    ("shutdown overtakes a send", "io/reactor.cpp",
+     "        if (slot->held_by_kernel) {\n            settle(*slot);\n        } else {",
      "        if (!slot->held_by_kernel) {"),
     ("accepted socket of an orphan stays open", "io/reactor.cpp",
      "if (slot.kind() == op_kind::accept && slot.result() >= 0) me.calls_.close(slot.result());", ";"),
@@ -78,7 +79,8 @@ MUTANTS = [
      "    if (mark == mark_granted) item_ = nullptr;\n", ""),
     ("event wakes one of its waiters", "sync/event.cpp",
      "op_slot* released = waiters_.take_all(detail::mark_granted);",
-     "op_slot* released = waiters_.pop_front(detail::mark_granted);\n    if (released) released->links.next = nullptr;"),
+     "op_slot* released = waiters_.pop_front(detail::mark_granted);\n"
+     "    if (released) released->links.next = nullptr;"),
     ("granted wait is withdrawn", "sync/event.cpp",
      "if (!cancelled_ && event::unlink(event_, *slot_)) {", "if ((void)event::unlink(event_, *slot_), true) {"),
     ("cancelled sleep keeps its timer", "sync/sleep.cpp", "    me.timer::cancel();\n", ""),
@@ -180,7 +182,8 @@ def main():
         else:
             escaped.append(name)
             print(f"ESCAPED              {name}", flush=True)
-    print(f"mutants: {len(chosen) - len(escaped)} of {len(chosen)} caught within {wanted.seeds} seeds, {early} within 100; "
+    print(f"mutants: {len(chosen) - len(escaped)} of {len(chosen)} caught within {wanted.seeds} seeds, "
+          f"{early} within 100; "
           f"{time.time() - began:.0f} s")
     sys.exit(1 if escaped else 0)
 

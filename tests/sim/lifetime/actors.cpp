@@ -366,8 +366,8 @@ task<void> composed(world& where, unsigned loop, errand what, int depth) {
             break;
         }
         case 19: {
-            co_await with_timeout(some_time(what.second % 2 ? what.second : 0),
-                                  run_errand(where, loop, one, depth + 1));
+            const duration limit = some_time(what.second % 2 * what.second);
+            co_await with_timeout(limit, run_errand(where, loop, one, depth + 1));
             break;
         }
         case 20: {

@@ -64,6 +64,7 @@ public:
             const std::optional<reference_h1::event> next = reader_.next();
             if (!next) {
                 std::string arrived;
+                if (!client_.is_open()) co_return;
                 const bool more = co_await hear(client_, arrived);
                 if (!more) co_return;
                 reader_.feed(arrived);
@@ -143,6 +144,7 @@ private:
         if (!no_body) out += body(chunked);
         const duration pause = now_.how == manner::slowly ? std::chrono::milliseconds(40) : duration::zero();
         const bool sent = co_await say(client_, std::move(out), pause);
+        if (!sent) client_.reset();  // an end in order would say that this was all
         co_return sent&& now_.how != manner::until_close&& now_.how != manner::broken;
     }
 

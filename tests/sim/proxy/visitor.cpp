@@ -75,7 +75,8 @@ task<visitor::answered> visitor::next_answer() {
 bool visitor::take(const reference_h1::event& next) {
     switch (next.what) {
         case happening::head: {
-            if (next.start.status < 200) return false;
+            interim_ = next.start.status < 200;
+            if (interim_) return false;
             const auto id = std::find_if(next.start.fields.begin(), next.start.fields.end(),
                                          [](const reference_h1::field& one) { return one.name == "X-Id"; });
             where_.note("status", next.start.status, static_cast<std::int64_t>(next.start.length));
@@ -94,9 +95,12 @@ bool visitor::take(const reference_h1::event& next) {
                 check(one == letter(asked_.front().id, received_++), "an answer arrived with other bytes");
             return false;
         case happening::end: {
+            if (interim_) return false;
             const errand& what = asked_.front();
             const bool no_body = what.head_only || what.how == manner::not_modified;
-            check(ours_ || granted_ || no_body || received_ == what.size, "an answer that is not whole looks whole");
+            if (!ours_ && !granted_ && !no_body && received_ != what.size)
+                fail("an answer that is not whole looks whole: " + std::to_string(received_) + " of " +
+                     std::to_string(what.size) + " bytes, manner " + std::to_string(static_cast<unsigned>(what.how)));
             return true;
         }
         case happening::tunnel: tunnel_ += next.bytes; return false;

@@ -44,6 +44,7 @@ private:
     bool over_ = false;
     bool granted_ = false;
     bool persistent_ = false;
+    bool interim_ = false;  // the response being read is a 1xx
 };
 
 }  // namespace co_wq::sim::proxy
