@@ -18,6 +18,7 @@ searches = {
     "serial_2x1": each(["bound2", "random 50000"], ["bound4", "random 2000000"]),
     "serial_2x2": each(["bound2", "random 50000"], ["bound3", "random 2000000"]),
     "serial_3x1": each(["bound2 300000", "random 50000"], ["bound2", "random 2000000"]),
+    "serial_long": each(["bound3", "random 5000"], ["bound5", "random 200000"]),
     "serial_executor_dies": each(["bound3", "random 50000"], ["full", "random 2000000"]),
     "serial_handles": each(["bound3", "random 50000"], ["bound4", "random 2000000"]),
     "slot_event": each(["full", "random 20000"], ["full", "random 1000000"]),
@@ -32,6 +33,7 @@ searches = {
     "remote_run_on": each(["bound3", "random 20000"], ["bound5", "random 1000000"]),
     "remote_run_on_cancel": each(["bound3", "random 20000"], ["bound4", "random 1000000"]),
     "remote_run_on_destroy": each(["bound3", "random 20000"], ["bound4", "random 1000000"]),
+    "remote_run_on_cancel_destroy": each(["bound3", "random 20000"], ["bound4", "random 1000000"]),
     "remote_call": each(["bound3", "random 20000"], ["bound4", "random 1000000"]),
     "remote_call_destroy": each(["bound3", "random 20000"], ["bound4", "random 1000000"]),
     "completion": each(["bound3", "random 20000"], ["bound4", "random 1000000"]),
@@ -53,7 +55,8 @@ _faults = {1: "death_frees_slot", 2: "no_generation", 3: "first_of_many_frees", 
            5: "dead_link_stays", 7: "old_generation", 8: "death_frees_posted"}
 _broken = [(f"kernel_bug_{name}", False, f"-DBUG={number} -DARMS=3", _safety, "-m10000")
            for number, name in _faults.items()]
-_broken.append(("kernel_bug_cancel_dropped", False, "-DBUG=6 -DARMS=2 -DCANCELS=1 -DLIVENESS", _liveness, "-a -f -m10000"))
+_broken.append(("kernel_bug_cancel_dropped", False, "-DBUG=6 -DARMS=2 -DCANCELS=1 -DLIVENESS", _liveness,
+                "-a -f -m10000"))
 
 # name, whether it must hold, definitions for spin, flags for the compiler, arguments of the search
 promela = {

@@ -9,7 +9,7 @@ namespace {
 
 using namespace co_wq;
 
-enum class ending { waits, cancels, destroys };
+enum class ending { waits, cancels, destroys, cancels_then_destroys };
 
 task<int> answers(int question) { co_return question + 1; }
 
@@ -29,13 +29,13 @@ public:
         counting_scope& scope = shared_->scope;
         scope.spawn(asks(there_, shared_->answer), "asks");
         here_.run_once();
-        if (how == ending::cancels) scope.request_stop(errc::stopped);
-        if (how == ending::destroys) scope.destroy_all();
+        if (how == ending::cancels || how == ending::cancels_then_destroys) scope.request_stop(errc::stopped);
+        if (how == ending::destroys || how == ending::cancels_then_destroys) scope.destroy_all();
         here_.run_until([&] { return scope.empty() && here_.slots().live() == 0; });
         there_.execute(shared_->end);
     }
     void end() override {
-        if (how != ending::destroys) model::require(shared_->answer == 42, "no result");
+        if (how == ending::waits || how == ending::cancels) model::require(shared_->answer == 42, "no result");
         model::act_as(0);
         delete shared_;
         model::act_as(model::outside);
@@ -167,6 +167,8 @@ const model::registered<run_on_model<ending::cancels>> run_cancels(
     "remote_run_on_cancel", "a cancel message against the task's end; the result comes all the same", 2);
 const model::registered<run_on_model<ending::destroys>> run_destroys(
     "remote_run_on_destroy", "the waiter's frame dies: the task ends by itself, the record is freed by the last", 2);
+const model::registered<run_on_model<ending::cancels_then_destroys>> run_cancels_destroys(
+    "remote_run_on_cancel_destroy", "cancelled, and destroyed at once: one cancel message", 2);
 const model::registered<serial_run_model<ending::waits>> call_waits("remote_call", "a call in a callback_wq", 2);
 const model::registered<serial_run_model<ending::destroys>> call_destroys(
     "remote_call_destroy", "the waiter's frame dies before, during or after the call", 2);

@@ -89,6 +89,43 @@ private:
     shared* shared_ = nullptr;
 };
 
+// More callbacks than one drain runs: it goes to the end of its executor's queue, on whichever thread.
+class serial_long : public model::scenario {
+public:
+    void begin() override {
+        shared_ = new shared;
+        shared_->handle = new callback_wq(shared_->pool, "strand");
+        // all but one are there before the drain starts
+        for (unsigned i = 0; i + 1 < count; ++i) post(i);
+    }
+    void thread(unsigned index) override {
+        if (index == 0) {
+            post(count - 1);
+            delete shared_->handle;
+        }
+        shared_->pool.run(index);
+    }
+    void end() override {
+        model::require(shared_->ran == count, "a callback did not run");
+        delete shared_;
+    }
+
+private:
+    static constexpr unsigned count = 66;  // a drain runs 64
+    struct shared {
+        runners<2> pool;
+        callback_wq* handle;
+        unsigned ran = 0;
+    };
+    void post(unsigned number) {
+        shared_->handle->post([this, number] {
+            model::require(shared_->ran++ == number, "out of order, lost or twice");
+            if (shared_->ran == count) shared_->pool.end();
+        });
+    }
+    shared* shared_ = nullptr;
+};
+
 // Thread 1 is the executor, and dies: what it holds is dropped, what is posted later never runs; all is freed by
 // whoever holds the last reference.
 class serial_executor_dies : public model::scenario {
@@ -152,6 +189,8 @@ const model::registered<serial_posts<2, 1>> posts_2x1(
     "serial_2x1", "two threads post one callback each and run the drains: in order, one at a time, all freed", 2);
 const model::registered<serial_posts<2, 2>> posts_2x2("serial_2x2", "the same with two callbacks each", 2);
 const model::registered<serial_posts<3, 1>> posts_3x1("serial_3x1", "the same with three threads", 3);
+const model::registered<serial_long> long_queue(
+    "serial_long", "66 callbacks: a drain that has done its batch goes on later, maybe on another thread", 2);
 const model::registered<serial_executor_dies> dies(
     "serial_executor_dies", "the executor dies with the drain scheduled: nothing runs, all is freed", 2);
 const model::registered<serial_handles> handles("serial_handles",

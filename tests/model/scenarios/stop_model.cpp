@@ -18,6 +18,7 @@ public:
             shared_->message[index] = 1;
             const bool first = shared_->source.request_stop();
             if (first) shared_->first = int(index);
+            if (!first) model::require(shared_->message[1 - index] == 1, "second, without what came before the first");
             return;
         }
         int* calls = new int(0);
