@@ -22,12 +22,14 @@ def order(name, group, file, text, strong, weak, scenarios):
     return mutant(name, group, file, text.replace("@", full + strong), text.replace("@", full + weak), scenarios)
 
 
-_inbox, _serial, _slot, _remote, _stop = (f"{one}_model" for one in ("inbox", "serial", "slot", "remote", "stop"))
+_inbox, _serial, _slot, _channel, _remote, _stop = (
+    f"{one}_model" for one in ("inbox", "serial", "slot", "channel", "remote", "stop"))
 _push = "reinterpret_cast<std::uintptr_t>(&node), @,"
 _serial_all = ["serial_2x1", "serial_2x2", "serial_handles", "serial_executor_dies"]
 _events = ["slot_event", "slot_event_cancel", "slot_event_destroy"]
 _permits = ["slot_permit", "slot_permit_cancel", "slot_permit_destroy"]
 _locks = ["slot_lock", "slot_lock_destroy", "slot_lock_3"]
+_channels = ["channel_meeting", "channel_meeting_cancel", "channel_meeting_destroy", "channel_stored_destroy"]
 _run_on = ["remote_run_on", "remote_run_on_cancel", "remote_run_on_destroy"]
 _stops = ["stop_registration", "stop_ends_itself", "stop_runs_all", "stop_two_requests"]
 
@@ -91,7 +93,7 @@ table = [
     # event
     order("event_set_relaxed", _slot, "sync/event.cpp", "set_.store(true, @)", "release", "relaxed", _events),
     order("event_is_set_relaxed", _slot, "sync/event.hpp", "return set_.load(@)", "acquire", "relaxed", _events),
-    mutant("event_links_though_set", _slot, "sync/event.cpp", "const bool link = !set_.load(std::memory_order_acquire);",
+    mutant("event_links_though_set", _slot, "sync/event.cpp", "const bool link = !set_.load(std::memory_order_relaxed);",
            "const bool link = true;", _events),
     mutant("event_cancel_unchecked", _slot, "sync/event.cpp",
            "if (event::unlink(me.event_, *me.slot_)) me.end_by_cancel(reason);",
@@ -128,6 +130,15 @@ table = [
           ["spin_lock_2"]),
     order("spin_free_relaxed", _stop, "sync/detail/spin_lock.hpp", "store(false, @)", "release", "relaxed",
           ["spin_lock_2"]),
+    # channel
+    mutant("channel_promise_to_the_dead", _channel, "sync/channel.cpp",
+           "--reserved_;\n                served = serve_receiver();", "", _channels),
+    mutant("channel_close_forgets_senders", _channel, "sync/channel.cpp",
+           "signal_all(senders, -static_cast<std::int32_t>(errc::closed));", "(void)senders;", _channels),
+    mutant("channel_sender_not_told", _channel, "sync/channel.cpp",
+           "if (woken) op_slab::signal(*woken, 0);\n    return item;", "return item;", _channels),
+    mutant("channel_dead_may_be_served", _channel, "sync/channel.cpp", "receivers_.remove(slot, mark_none);\n", "\n",
+           _channels),
     # remote work
     order("remote_publish_no_release", _remote, "task/remote.hpp", "phase_.exchange(phase::done, @)", "acq_rel",
           "acquire", ["remote_call", "remote_call_destroy"] + _run_on),
@@ -179,4 +190,15 @@ table = [
            ["stop_ends_itself"]),
     mutant("stop_two_are_first", _stop, "task/stop_token.hpp", "if (mark && (seen & requested)) {", "if (false) {",
            ["stop_two_requests"]),
+]
+
+# Orders that no model needs, each with the reason why it stays. They are run too: one that is caught is needed.
+_done = ["completion", "completion_destroy", "completion_schedule", "completion_schedule_destroy"]
+equivalent = [
+    (order("completion_drain_relaxed", _remote, "task/completion.cpp", "state::fired : state::dropped, @)", "acq_rel",
+           "relaxed", _done),
+     "a drain runs on the waiter's thread, and who drops a node elsewhere holds the last reference of its queue, which "
+     "acquires what the waiter did; it stays for executors that drop on threads of their own"),
+    (order("completion_leave_relaxed", _remote, "task/completion.cpp", "state_.exchange(state::abandoned, @)", "acq_rel",
+           "relaxed", _done), "the other side of completion_drain_relaxed"),
 ]

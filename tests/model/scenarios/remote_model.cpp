@@ -162,6 +162,56 @@ private:
     shared* shared_ = nullptr;
 };
 
+// A task of thread 1 goes on inside a callback_wq that thread 0 posts to.
+template <ending how>
+class schedule_model : public model::scenario {
+public:
+    void begin() override {
+        loop_.belongs_to(1);
+        shared_ = new shared(loop_);
+    }
+    void thread(unsigned index) override {
+        if (index == 0) {
+            shared_->strand.post([this] { ++shared_->inside; });
+            shared_->strand.post([this] { shared_->ended = true; });
+            return;
+        }
+        shared_->scope.spawn(enters(*shared_), "enters");
+        loop_.run_once();
+        if (how == ending::destroys) shared_->scope.destroy_all();
+        loop_.run_until([&] { return shared_->ended && (how == ending::destroys || shared_->scope.empty()); });
+        loop_.run_once();
+    }
+    void end() override {
+        if (how == ending::waits) model::require(shared_->inside == 2, "did not get inside once");
+        model::act_as(1);
+        delete shared_;
+        model::act_as(model::outside);
+        loop_.require_quiet();
+    }
+
+private:
+    struct shared {
+        explicit shared(workqueue& queue) : scope(queue), strand(queue, "strand") {}
+        counting_scope scope;
+        callback_wq strand;
+        int inside = 0;
+        bool ended = false;
+    };
+    static task<void> enters(shared& our) {
+        co_await our.strand.schedule();
+        model::require(our.strand.running_here(), "not inside");
+        ++our.inside;
+    }
+    model::loop loop_{"owner"};
+    shared* shared_ = nullptr;
+};
+
+const model::registered<schedule_model<ending::waits>> schedule_waits(
+    "completion_schedule", "a task goes on inside a callback_wq that another thread posts to", 2);
+const model::registered<schedule_model<ending::destroys>> schedule_destroys("completion_schedule_destroy",
+                                                                            "the task dies while it waits for its turn",
+                                                                            2);
 const model::registered<run_on_model<ending::waits>> run_waits("remote_run_on", "the result comes back, once", 2);
 const model::registered<run_on_model<ending::cancels>> run_cancels(
     "remote_run_on_cancel", "a cancel message against the task's end; the result comes all the same", 2);

@@ -1,5 +1,6 @@
 // The library's own sources, as the scenarios need them.
 #include "base/pool.cpp"
+#include "sync/channel.cpp"
 #include "sync/event.cpp"
 #include "sync/mutex.cpp"
 #include "sync/semaphore.cpp"

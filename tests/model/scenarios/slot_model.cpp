@@ -61,6 +61,54 @@ private:
     shared* shared_ = nullptr;
 };
 
+// Thread 0 sets the event; a task of each other thread waits, and the last one's owner ends it meanwhile.
+template <ending how>
+class event_of_two_loops : public model::scenario {
+public:
+    void begin() override {
+        shared_ = new shared;
+        for (unsigned i = 0; i < 2; ++i) {
+            loops_[i].belongs_to(i + 1);
+            shared_->scopes[i] = new counting_scope(loops_[i]);
+        }
+    }
+    void thread(unsigned index) override {
+        shared& our = *shared_;
+        if (index == 0) {
+            our.message = 1;
+            our.fired.set();
+            return;
+        }
+        const unsigned mine = index - 1;
+        our.scopes[mine]->spawn(awaits_event(our.fired, our.message, our.resumed[mine], our.released[mine]), "waiter");
+        loops_[mine].run_once();
+        if (mine == 1 && how == ending::cancels) our.scopes[mine]->request_stop(errc::stopped);
+        if (mine == 1 && how == ending::destroys) our.scopes[mine]->destroy_all();
+        loops_[mine].run_until([&] { return our.scopes[mine]->empty() && loops_[mine].slots().live() == 0; });
+    }
+    void end() override {
+        model::require(shared_->resumed[0] == 1 && shared_->released[0], "not released exactly once");
+        for (unsigned i = 0; i < 2; ++i) {
+            model::act_as(i + 1);
+            delete shared_->scopes[i];
+            model::act_as(model::outside);
+            loops_[i].require_quiet();
+        }
+        delete shared_;
+    }
+
+private:
+    struct shared {
+        event fired;
+        int message = 0;
+        int resumed[2] = {};
+        bool released[2] = {};
+        counting_scope* scopes[2] = {};
+    };
+    model::loop loops_[2] = {model::loop("first"), model::loop("second")};
+    shared* shared_ = nullptr;
+};
+
 task<void> acquires(semaphore& from, int& holders, const int& message) {
     const auto permit = co_await from.acquire();
     if (!permit) co_return;
@@ -175,6 +223,10 @@ const model::registered<event_against_owner<ending::cancels>> event_cancels(
     "slot_event_cancel", "set against cancel: resumed once; the event may be gone then", 2);
 const model::registered<event_against_owner<ending::destroys>> event_destroys(
     "slot_event_destroy", "set against the frame's destruction: nobody is resumed, the slot comes back", 2);
+const model::registered<event_of_two_loops<ending::cancels>> event_two_cancels(
+    "slot_event_two_cancel", "one event releases tasks of two loops; one of them is cancelled meanwhile", 3);
+const model::registered<event_of_two_loops<ending::destroys>> event_two_destroys(
+    "slot_event_two_destroy", "one event releases tasks of two loops; one of them is destroyed meanwhile", 3);
 const model::registered<permit_against_owner<ending::waits>> permit_waits(
     "slot_permit", "a released permit reaches the task that waits", 2);
 const model::registered<permit_against_owner<ending::cancels>> permit_cancels(
