@@ -16,6 +16,7 @@ searches = {
     "inbox_2x2": each(["bound3", "random 50000"], ["bound5", "random 1000000"]),
     "inbox_3x1": each(["bound2", "random 50000"], ["bound4", "random 1000000"]),
     "inbox_reuse": each(["full"], ["full", "random 1000000"]),
+    "inbox_reuse_crowd": each(["bound2", "random 50000"], ["bound4", "random 1000000"]),
     "inbox_loop": each(["bound3", "random 50000"], ["bound5", "random 1000000"]),
     "serial_2x1": each(["bound2", "random 50000"], ["bound4", "random 1000000"]),
     "serial_2x2": each(["bound2", "random 50000"], ["bound3", "random 1000000"]),
@@ -68,9 +69,10 @@ _safety = "-DSAFETY -DVECTORSZ=256"
 _liveness = "-DNFAIR=4 -DVECTORSZ=256"
 _faults = {1: "death_frees_slot", 2: "no_generation", 3: "first_of_many_frees", 4: "cancel_answer_frees",
            5: "dead_link_stays", 7: "old_generation", 8: "death_frees_posted"}
-_broken = [(f"kernel_bug_{name}", False, f"-DBUG={number} -DARMS=3", _safety, "-m10000")
+_quick = " -O0"  # found at once: most of the time goes to the compiler
+_broken = [(f"kernel_bug_{name}", False, f"-DBUG={number} -DARMS=3", _safety + _quick, "-m10000")
            for number, name in _faults.items()]
-_broken.append(("kernel_bug_cancel_dropped", False, "-DBUG=6 -DARMS=2 -DCANCELS=1 -DLIVENESS", _liveness,
+_broken.append(("kernel_bug_cancel_dropped", False, "-DBUG=6 -DARMS=2 -DCANCELS=1 -DLIVENESS", _liveness + _quick,
                 "-a -f -m10000"))
 
 # name, whether it must hold, definitions for spin, flags for the compiler, arguments of the search

@@ -163,9 +163,10 @@ atom& engine::atom_at(std::uintptr_t address, unsigned bytes, bool write, const 
         std::_Exit(found_fault);
     }
     bool& hot = place->hot(address);
-    if (!hot && (write || !heap_.kept(address))) {
+    const bool lasting = place == &in_data_ || heap_.kept(address);  // the same object in all schedules
+    if (!hot && (write || !lasting)) {
         hot = true;
-        if (heap_.kept(address) || place == &in_data_) std::_Exit(must_restart);
+        if (lasting) std::_Exit(must_restart);  // schedules before this one did not stop at it
     }
     if (hot) stop();
     granule& found = place->at(address, epoch_);
@@ -174,7 +175,7 @@ atom& engine::atom_at(std::uintptr_t address, unsigned bytes, bool write, const 
     if (one) return *one;
     if (atom_count_ == most_atoms) fail("too many atomics in one schedule");
     one = &atoms_[atom_count_++];
-    *one = {rl::ctx().atomic_ctor(nullptr), 0, {}, address, hot};
+    *one = {rl::ctx().atomic_ctor(nullptr), 0, {}};
     std::memcpy(&one->value, reinterpret_cast<const void*>(address), bytes);
     // The value it was constructed with is older than everything any thread knows.
     const unsigned first = self().atomic_init(one->data);
@@ -223,8 +224,7 @@ void engine::note(operation what, const void* from, std::uintptr_t address, std:
 }
 
 void engine::report(const char* what, const void* from) noexcept {
-    static constexpr const char* names[] = {"load", "store", "exchange", "compare", "fetch", "free",
-                                            "ring", "sleep", "wake",     "yield",   "begin"};
+    static constexpr const char* names[] = {"load", "store", "compare", "change", "free", "ring", "sleep", "wake"};
     std::fflush(stdout);
     std::fprintf(stderr, "schedule %llu: %s", static_cast<unsigned long long>(number_), what);
     if (from) std::fprintf(stderr, " at pc=%p", from);

@@ -31,11 +31,9 @@ struct atom {
     rl::atomic_data* data;
     std::uint64_t value;  // the newest
     std::uint64_t history[rl::atomic_history_size];
-    std::uintptr_t address;
-    bool scheduled;  // false: nobody writes it, so reading it is no point to stop at
 };
 
-enum class operation : unsigned char { load, store, exchange, compare, fetch, freed, ring, sleep, wake, yield, begin };
+enum class operation : unsigned char { load, store, compare, change, freed, ring, sleep, wake };
 
 class engine {
 public:

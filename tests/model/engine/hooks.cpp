@@ -86,7 +86,7 @@ T model_change(volatile T* word, int how, const void* from, Change change) noexc
     model::atom& one = the_engine.atom_at(number(word), sizeof(T), true, from);
     const auto before = T(one.value);
     const T after = change(before);
-    the_engine.note(operation::fetch, from, number(word), std::uint64_t(before), std::uint64_t(after));
+    the_engine.note(operation::change, from, number(word), std::uint64_t(before), std::uint64_t(after));
     put(word, one, modify(one.data, how), after);
     return before;
 }

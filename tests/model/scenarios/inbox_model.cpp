@@ -55,6 +55,28 @@ private:
     shared* shared_ = nullptr;
 };
 
+// An inbox and its owner's sleep.
+struct side {
+    inbox box;
+    model::doorbell bell;
+
+    void send(worknode& node) {
+        if (box.push(node)) bell.ring();
+    }
+    worknode* receive_all() {
+        for (;;) {
+            if (worknode* list = box.take_all()) return list;
+            if (box.try_sleep()) bell.wait();
+        }
+    }
+    worknode& receive() {
+        worknode* list = receive_all();
+        worknode& node = inbox::pop(list);
+        model::require(!list, "one node at a time");
+        return node;
+    }
+};
+
 // The receiver gives each node back to its sender, which sends it again: nodes are reused, not freed.
 class reuse : public model::scenario {
 public:
@@ -77,26 +99,49 @@ public:
     void end() override { delete shared_; }
 
 private:
-    struct side {
-        inbox box;
-        model::doorbell bell;
-        void send(worknode& node) {
-            if (box.push(node)) bell.ring();
-        }
-        worknode& receive() {
-            for (;;) {
-                if (worknode* list = box.take_all()) {
-                    worknode& node = inbox::pop(list);
-                    model::require(!list, "one node at a time");
-                    return node;
-                }
-                if (box.try_sleep()) bell.wait();
-            }
-        }
-    };
     struct shared {
         side here, there;
         parcel one{0, 0};
+    };
+    shared* shared_ = nullptr;
+};
+
+// The same node comes to the top of the list again while another sender holds what it saw of the top.
+class reuse_in_a_crowd : public model::scenario {
+public:
+    void begin() override { shared_ = new shared; }
+    void thread(unsigned index) override {
+        shared& our = *shared_;
+        if (index == 0) {
+            our.there.send(our.comes_back);
+            (void)our.here.receive();
+            ++our.comes_back.number;
+            our.there.send(our.comes_back);
+        } else if (index == 1) {
+            our.there.send(our.once);
+        } else {
+            unsigned first = 0, second = 0;
+            while (first + second < 3) {
+                for (worknode* list = our.there.receive_all(); list;) {
+                    auto& got = static_cast<parcel&>(inbox::pop(list));
+                    if (got.sender == 1) {
+                        ++second;
+                    } else {
+                        model::require(got.number == first++, "an earlier state of the node");
+                        if (first == 1) our.here.send(got);
+                    }
+                }
+            }
+            model::require(first == 2 && second == 1, "a node was lost or came twice");
+        }
+    }
+    void end() override { delete shared_; }
+
+private:
+    struct shared {
+        side here, there;
+        parcel comes_back{0, 0};
+        parcel once{1, 0};
     };
     shared* shared_ = nullptr;
 };
@@ -138,6 +183,9 @@ const model::registered<delivery<2, 2>> two_producers(
     "inbox_2x2", "two producers of two nodes: each once, in each one's order; no wake-up lost", 3);
 const model::registered<delivery<3, 1>> three_producers("inbox_3x1", "three producers of one node", 4);
 const model::registered<reuse> again("inbox_reuse", "a node that came back is sent again; its fields are ours", 2);
+const model::registered<reuse_in_a_crowd> crowd("inbox_reuse_crowd",
+                                                "a node sent again while another sender is between looking and linking",
+                                                3);
 const model::registered<loop_sleep> loop("inbox_loop", "a loop that other events wake too loses no wake-up", 3);
 
 }  // namespace
