@@ -89,8 +89,6 @@ bool parse(int count, char** words, rl::test_params& how) {
     return chosen != nullptr;
 }
 
-}  // namespace
-
 // A wild pointer in the code under test; the fiber's stack may be the reason.
 void report_crash(int, siginfo_t*, void* context) {
     const auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
@@ -107,8 +105,6 @@ void catch_crashes() {
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     for (int one : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) sigaction(one, &action, nullptr);
 }
-
-void add(entry& one) noexcept { one.next = std::exchange(entries, &one); }
 
 // Each search runs in a child. It ends with must_restart when it meets an atomic that is written after all.
 int run_in_children(rl::test_params& how) {
@@ -128,6 +124,10 @@ int run_in_children(rl::test_params& how) {
         return code;
     }
 }
+
+}  // namespace
+
+void add(entry& one) noexcept { one.next = std::exchange(entries, &one); }
 
 }  // namespace model
 
