@@ -35,7 +35,7 @@ void event::set() noexcept {
 bool event::link_unless_set(op_slot& slot) noexcept {
     detail::spin_lock& lock = lock_of(*this);
     lock.lock();
-    const bool link = !set_.load(std::memory_order_acquire);
+    const bool link = !set_.load(std::memory_order_relaxed);  // stored under the lock, which orders
     if (link) waiters_.push_back(slot);
     lock.unlock();
     return link;

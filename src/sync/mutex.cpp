@@ -2,15 +2,13 @@
 
 namespace co_wq {
 
-constinit thread_local mutex::mark mutex::thread_mark{};
-
 // Worth it only while a holder on another thread may be about to finish, and nobody would be overtaken.
 bool mutex::take_by_spinning() noexcept {
     for (unsigned round = 0; round < spin_rounds; ++round) {
         const std::uintptr_t seen = word_.load(std::memory_order_relaxed);
         if (seen == 0 && take()) return true;
         if ((seen & waited_for) || seen == here()) return false;
-        std_atomics::relax(0);
+        detail::spin_pause(0);
     }
     return false;
 }

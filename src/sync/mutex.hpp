@@ -16,6 +16,7 @@
 
 #include <optional>
 
+#include "base/this_thread.hpp"
 #include "sync/detail/parking.hpp"
 
 namespace co_wq {
@@ -77,11 +78,7 @@ private:
     static constexpr std::uintptr_t waited_for = 1;
     static constexpr std::uintptr_t elsewhere = 2;
     static constexpr unsigned spin_rounds = 60;
-    struct alignas(8) mark {
-        char unused;
-    };
-    static constinit thread_local mark thread_mark;
-    static std::uintptr_t here() noexcept { return reinterpret_cast<std::uintptr_t>(&thread_mark); }
+    static std::uintptr_t here() noexcept { return reinterpret_cast<std::uintptr_t>(detail::this_thread_mark()); }
 
     bool take() noexcept {
         std::uintptr_t expected = 0;

@@ -11,8 +11,8 @@ serial_state::serial_state(executor& runs_on, const char* name) noexcept
 
 // Only a queue whose executor died with the drain still scheduled has nodes left.
 serial_state::~serial_state() {
-    while (pending_) discard(inbox<>::pop(pending_));
-    for (worknode* left = inbox_.take_all(); left;) discard(inbox<>::pop(left));
+    while (pending_) discard(inbox::pop(pending_));
+    for (worknode* left = inbox_.take_all(); left;) discard(inbox::pop(left));
 }
 
 void serial_state::drain_node::act(owned_node& self, bool run) noexcept {
@@ -38,7 +38,7 @@ void serial_state::drain() noexcept {
     bool left = true;
     for (int budget = batch; budget > 0;) {
         if (!pending_) pending_ = inbox_.take_all();
-        for (; pending_ && budget > 0; --budget) run(inbox<>::pop(pending_));
+        for (; pending_ && budget > 0; --budget) run(inbox::pop(pending_));
         if (!pending_ && inbox_.try_sleep()) {
             left = false;
             break;

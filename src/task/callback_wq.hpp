@@ -74,7 +74,7 @@ private:
     void run(worknode& node) noexcept;
 
     // any thread
-    inbox<> inbox_;
+    inbox inbox_;
     std::atomic<unsigned> references_{1};
     // set once
     executor& executor_;

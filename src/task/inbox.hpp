@@ -4,8 +4,7 @@
 // Guarantees: one compare-and-swap to post, which also tells whether the owner must be woken; FIFO per producer;
 //             no lost wake-up, because list and sleep share one word.
 // Threads:    push: any. take_all, try_sleep: the owner.
-// Source:     Treiber's stack, taken whole and reversed. Atomics is a policy so that a model checker can run
-//             this very code.
+// Source:     Treiber's stack, taken whole and reversed. Checked in every order of its steps: tests/model.
 //
 //   word: 0         empty, the owner is awake
 //         idle (1)  empty, the owner sleeps: the next push must wake it
@@ -14,47 +13,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
 
 #include "task/worknode.hpp"
 
 namespace co_wq {
 
-struct std_atomics {
-    template <class T>
-    using atomic = std::atomic<T>;
-    static constexpr auto relaxed = std::memory_order_relaxed;
-    static constexpr auto acquire = std::memory_order_acquire;
-    static constexpr auto release = std::memory_order_release;
-    static constexpr auto acq_rel = std::memory_order_acq_rel;
-
-    // For the few who must wait: who calls, a short pause, and sleeping while word holds seen.
-    static const void* this_thread() noexcept {
-        static constinit thread_local char mark = 0;
-        return &mark;
-    }
-    static void relax(unsigned round) noexcept {
-        if (round < 64) {
-#if defined(__x86_64__) || defined(__i386__)
-            __builtin_ia32_pause();
-#elif defined(__aarch64__)
-            asm volatile("yield");
-#endif
-        } else {
-            std::this_thread::yield();  // the holder was preempted
-        }
-    }
-    template <class T>
-    static void wait(const atomic<T>& word, T seen) noexcept {
-        word.wait(seen, acquire);
-    }
-    template <class T>
-    static void notify_all(atomic<T>& word) noexcept {
-        word.notify_all();
-    }
-};
-
-template <class Atomics = std_atomics>
 class inbox {
 public:
     inbox() noexcept : word_(0) {}
@@ -63,22 +26,22 @@ public:
     bool push(worknode& node) noexcept {
         CO_WQ_REQUIRE(!node.queued(), "a node can wait in one queue only");
         node.link_ = &node.next_;
-        std::uintptr_t seen = word_.load(Atomics::relaxed);
+        std::uintptr_t seen = word_.load(std::memory_order_relaxed);
         do {
             node.next_ = seen == idle ? nullptr : reinterpret_cast<worknode*>(seen);
             // release: the taker must see the node's fields and what the producer wrote before
             // acquire: who wakes a taker queues its node again, which the taker touched before it slept
-        } while (!word_.compare_exchange_weak(seen, reinterpret_cast<std::uintptr_t>(&node), Atomics::acq_rel,
-                                              Atomics::relaxed));
+        } while (!word_.compare_exchange_weak(seen, reinterpret_cast<std::uintptr_t>(&node), std::memory_order_acq_rel,
+                                              std::memory_order_relaxed));
         return seen == idle;
     }
 
-    bool maybe_filled() const noexcept { return word_.load(Atomics::relaxed) > idle; }
+    bool maybe_filled() const noexcept { return word_.load(std::memory_order_relaxed) > idle; }
 
     // Everything posted so far, oldest first, linked by the value `next` reads; null if nothing.
     worknode* take_all() noexcept {
         // acquire: pairs with the release of each push (they form one release sequence)
-        std::uintptr_t seen = word_.exchange(0, Atomics::acquire);
+        std::uintptr_t seen = word_.exchange(0, std::memory_order_acquire);
         worknode* newest = seen == idle ? nullptr : reinterpret_cast<worknode*>(seen);
         worknode* oldest = nullptr;
         while (newest) {
@@ -104,18 +67,18 @@ public:
         std::uintptr_t expected = 0;
         // release: a callback_wq's next drain may run on another thread; its take_all acquires what we did through
         // the push in between, which continues this release sequence
-        return word_.compare_exchange_strong(expected, idle, Atomics::release, Atomics::relaxed);
+        return word_.compare_exchange_strong(expected, idle, std::memory_order_release, std::memory_order_relaxed);
     }
 
     // The owner is awake for another reason than a push.
     void stay_awake() noexcept {
         std::uintptr_t expected = idle;
-        word_.compare_exchange_strong(expected, 0, Atomics::relaxed, Atomics::relaxed);
+        word_.compare_exchange_strong(expected, 0, std::memory_order_relaxed, std::memory_order_relaxed);
     }
 
 private:
     static constexpr std::uintptr_t idle = 1;
-    typename Atomics::template atomic<std::uintptr_t> word_;
+    std::atomic<std::uintptr_t> word_;
 };
 
 }  // namespace co_wq

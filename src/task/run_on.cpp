@@ -1,5 +1,7 @@
 #include "task/run_on.hpp"
 
+#include "base/this_thread.hpp"
+
 namespace co_wq::detail {
 
 remote_task::remote_task(workqueue& there, promise_base& child, void (*collect)(remote_task&, promise_base&) noexcept,
@@ -77,7 +79,7 @@ void remote_task::ended() noexcept {
     // acquire: a post of the waiter's, which lasts for a few instructions, is over
     for (unsigned round = 0; !reach_.compare_exchange_weak(expected, reach::gone, std::memory_order_acquire); ++round) {
         expected = reach::open;
-        std_atomics::relax(round);
+        spin_pause(round);
     }
     (void)publish();
     release();

@@ -7,25 +7,26 @@
 //             none on its own thread. Nothing is allocated. No lock is held while a callback runs.
 // Threads:    everything: any.
 // Lifetime:   the source outlives its tokens' callbacks and the calls of request_stop.
-// Source:     the algorithm of libunifex's inplace_stop_token, with the wait on a word of the source. Atomics is a
-//             policy so that a model checker can run this very code.
+// Source:     the algorithm of libunifex's inplace_stop_token, with the wait on a word of the source. Checked in
+//             every order of its steps: tests/model.
 //
 //   inplace_stop_source source;
 //   inplace_stop_callback on_stop(source.get_token(), [&] { connection.abort(); });
 //   source.request_stop();
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
 
-#include "task/inbox.hpp"
+#include "base/assert.hpp"
+#include "base/this_thread.hpp"
 
 namespace co_wq {
 
-template <class Atomics = std_atomics>
-class basic_inplace_stop_token;
-template <class Callback, class Atomics = std_atomics>
+class inplace_stop_token;
+template <class Callback>
 class inplace_stop_callback;
 
 namespace detail {
@@ -40,32 +41,31 @@ struct stop_node {
 };
 }  // namespace detail
 
-template <class Atomics = std_atomics>
-class basic_inplace_stop_source {
+class inplace_stop_source {
 public:
-    basic_inplace_stop_source() noexcept : state_(0), running_(nullptr) {}
-    basic_inplace_stop_source(const basic_inplace_stop_source&) = delete;
-    basic_inplace_stop_source& operator=(const basic_inplace_stop_source&) = delete;
-    ~basic_inplace_stop_source() {
+    inplace_stop_source() noexcept : state_(0), running_(nullptr) {}
+    inplace_stop_source(const inplace_stop_source&) = delete;
+    inplace_stop_source& operator=(const inplace_stop_source&) = delete;
+    ~inplace_stop_source() {
         CO_WQ_REQUIRE(!first_, "a stop source was destroyed while callbacks are registered with it");
     }
 
-    basic_inplace_stop_token<Atomics> get_token() noexcept;
+    inplace_stop_token get_token() noexcept;
     // acquire: what the requester did before is visible to whoever sees the request
-    bool stop_requested() const noexcept { return (state_.load(Atomics::acquire) & requested) != 0; }
+    bool stop_requested() const noexcept { return (state_.load(std::memory_order_acquire) & requested) != 0; }
 
     // Runs the callbacks on this thread. False: somebody else requested it before.
     bool request_stop() noexcept {
         if (!lock(requested)) return false;
-        notifier_ = Atomics::this_thread();
+        notifier_ = detail::this_thread_mark();
         while (detail::stop_node* one = first_) {
             unlink(*one);
-            running_.store(one, Atomics::relaxed);  // read under the lock, or compared with a pointer that was
+            running_.store(one, std::memory_order_relaxed);  // read under the lock, or compared with a pointer that was
             unlock();
             one->invoke(*one);  // may deregister and destroy itself: not to be touched afterwards
             // release: whoever waited for the callback sees what it did
-            running_.store(nullptr, Atomics::release);
-            Atomics::notify_all(running_);
+            running_.store(nullptr, std::memory_order_release);
+            detail::wake_all(running_);
             lock(0);
         }
         unlock();
@@ -73,7 +73,7 @@ public:
     }
 
 private:
-    template <class, class>
+    template <class>
     friend class inplace_stop_callback;
     using node_pointer = detail::stop_node*;
     static constexpr std::uint32_t requested = 1;
@@ -81,24 +81,25 @@ private:
 
     // Takes the lock and sets `mark` with it. With a mark: false, without the lock, when a stop was requested before.
     bool lock(std::uint32_t mark) noexcept {
-        std::uint32_t seen = state_.load(Atomics::relaxed);
+        std::uint32_t seen = state_.load(std::memory_order_relaxed);
         for (unsigned round = 0;; ++round) {
             if (mark && (seen & requested)) {
                 // acquire: as in stop_requested
-                (void)state_.load(Atomics::acquire);
+                (void)state_.load(std::memory_order_acquire);
                 return false;
             }
             if (seen & locked) {
-                Atomics::relax(round);
-                seen = state_.load(Atomics::relaxed);
+                detail::spin_pause(round);
+                seen = state_.load(std::memory_order_relaxed);
                 continue;
             }
             // acquire: the list as the last holder left it. release: what the requester did before its request
-            if (state_.compare_exchange_weak(seen, seen | locked | mark, Atomics::acq_rel, Atomics::relaxed))
+            if (state_.compare_exchange_weak(seen, seen | locked | mark, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed))
                 return true;
         }
     }
-    void unlock() noexcept { state_.fetch_and(~locked, Atomics::release); }
+    void unlock() noexcept { state_.fetch_and(~locked, std::memory_order_release); }
 
     void unlink(detail::stop_node& one) noexcept {
         (one.prev ? one.prev->next : first_) = one.next;
@@ -110,7 +111,7 @@ private:
     bool add(detail::stop_node& one) noexcept {
         if (stop_requested()) return false;
         lock(0);
-        if (state_.load(Atomics::relaxed) & requested) {
+        if (state_.load(std::memory_order_relaxed) & requested) {
             unlock();
             return false;
         }
@@ -128,50 +129,46 @@ private:
             unlink(one);
             return unlock();
         }
-        const bool mine = notifier_ == Atomics::this_thread();
+        const bool mine = notifier_ == detail::this_thread_mark();
         unlock();
         if (mine) return;
         // acquire: what the callback did happened before the deregistration returns
-        while (running_.load(Atomics::acquire) == &one) Atomics::wait(running_, node_pointer(&one));
+        detail::wait_while(running_, node_pointer(&one));
     }
 
-    typename Atomics::template atomic<std::uint32_t> state_;
-    typename Atomics::template atomic<node_pointer> running_;  // the callback that runs now
+    std::atomic<std::uint32_t> state_;
+    std::atomic<node_pointer> running_;  // the callback that runs now
     // guarded by the lock
     node_pointer first_ = nullptr;
     const void* notifier_ = nullptr;
 };
 
-template <class Atomics>
-class basic_inplace_stop_token {
+class inplace_stop_token {
 public:
     template <class Callback>
-    using callback_type = inplace_stop_callback<Callback, Atomics>;
+    using callback_type = inplace_stop_callback<Callback>;
 
-    basic_inplace_stop_token() noexcept = default;  // never stopped
+    inplace_stop_token() noexcept = default;  // never stopped
     bool stop_requested() const noexcept { return source_ && source_->stop_requested(); }
     bool stop_possible() const noexcept { return source_ != nullptr; }
-    friend bool operator==(basic_inplace_stop_token, basic_inplace_stop_token) noexcept = default;
+    friend bool operator==(inplace_stop_token, inplace_stop_token) noexcept = default;
 
 private:
-    friend class basic_inplace_stop_source<Atomics>;
-    template <class, class>
+    friend class inplace_stop_source;
+    template <class>
     friend class inplace_stop_callback;
-    explicit basic_inplace_stop_token(basic_inplace_stop_source<Atomics>* source) noexcept : source_(source) {}
-    basic_inplace_stop_source<Atomics>* source_ = nullptr;
+    explicit inplace_stop_token(inplace_stop_source* source) noexcept : source_(source) {}
+    inplace_stop_source* source_ = nullptr;
 };
 
-template <class Atomics>
-basic_inplace_stop_token<Atomics> basic_inplace_stop_source<Atomics>::get_token() noexcept {
-    return basic_inplace_stop_token<Atomics>(this);
-}
+inline inplace_stop_token inplace_stop_source::get_token() noexcept { return inplace_stop_token(this); }
 
 // Requires: Callback does not throw.
-template <class Callback, class Atomics>
+template <class Callback>
 class [[nodiscard]] inplace_stop_callback : private detail::stop_node {
 public:
     template <class Source>
-    inplace_stop_callback(basic_inplace_stop_token<Atomics> token,
+    inplace_stop_callback(inplace_stop_token token,
                           Source&& callback) noexcept(std::is_nothrow_constructible_v<Callback, Source>)
         : stop_node([](stop_node& self) noexcept { static_cast<inplace_stop_callback&>(self).callback_(); }),
           callback_(std::forward<Source>(callback)),
@@ -189,13 +186,10 @@ public:
 
 private:
     Callback callback_;
-    basic_inplace_stop_source<Atomics>* source_;
+    inplace_stop_source* source_;
 };
 
-template <class Callback, class Atomics>
-inplace_stop_callback(basic_inplace_stop_token<Atomics>, Callback) -> inplace_stop_callback<Callback, Atomics>;
-
-using inplace_stop_source = basic_inplace_stop_source<>;
-using inplace_stop_token = basic_inplace_stop_token<>;
+template <class Callback>
+inplace_stop_callback(inplace_stop_token, Callback) -> inplace_stop_callback<Callback>;
 
 }  // namespace co_wq

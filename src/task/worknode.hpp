@@ -43,7 +43,6 @@ public:
 private:
     friend class run_list;
     friend class node_fifo;
-    template <class>
     friend class inbox;
 
     // What points at this node: the list's head, or next_ of the node before. In an inbox or a node_fifo, which only

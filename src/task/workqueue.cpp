@@ -4,13 +4,12 @@
 
 namespace co_wq {
 
-constinit thread_local char workqueue::thread_mark_ = 0;
 constinit thread_local workqueue* workqueue::current_ = nullptr;
 constinit thread_local unsigned detail::transfers_in_a_row = 0;
 
 void detail::post_to_queue(workqueue& queue, worknode& node) noexcept { queue.post(node); }
 
-workqueue::workqueue(const char* name) noexcept : name_(name), owner_(&thread_mark_), slots_(*this) {}
+workqueue::workqueue(const char* name) noexcept : name_(name), owner_(detail::this_thread_mark()), slots_(*this) {}
 
 workqueue::~workqueue() {
     adopt();
@@ -25,7 +24,7 @@ void workqueue::execute(worknode& node) noexcept {
 void workqueue::collect() noexcept {
     if (!inbox_.maybe_filled()) return;
     worknode* list = inbox_.take_all();
-    while (list) post(inbox<>::pop(list));
+    while (list) post(inbox::pop(list));
 }
 
 void workqueue::discard_queued() noexcept {

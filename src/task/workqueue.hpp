@@ -18,6 +18,7 @@
 #include "base/clock.hpp"
 #include "base/intrusive_list.hpp"
 #include "base/pool.hpp"
+#include "base/this_thread.hpp"
 #include "task/executor.hpp"
 #include "task/inbox.hpp"
 #include "task/op_slot.hpp"
@@ -82,12 +83,12 @@ public:
     virtual time_point now() const noexcept { return steady_now(); }
 
     // True on the thread the queue belongs to.
-    bool on_owner() const noexcept { return owner_ == &thread_mark_; }
+    bool on_owner() const noexcept { return owner_ == detail::this_thread_mark(); }
     void require_owner() const noexcept {
         CO_WQ_REQUIRE(on_owner(), "objects of a loop are used on the loop's own thread; use post_message from others");
     }
     // Makes the calling thread the owner; nobody may be running the queue.
-    void adopt() noexcept { owner_ = &thread_mark_; }
+    void adopt() noexcept { owner_ = detail::this_thread_mark(); }
     // From now on no thread is the owner, until one adopts the queue: posts go through the inbox, as from elsewhere.
     void disown() noexcept { owner_ = nullptr; }
     // Something came from elsewhere and was not taken in yet. Any thread; a snapshot.
@@ -121,13 +122,12 @@ protected:
     // Drops what is queued without running it; for destructors. A derived queue does it while it can still be
     // woken, until no slot is live: signals may be on their way to waiters that are gone.
     void discard_queued() noexcept;
-    inbox<>& incoming() noexcept { return inbox_; }
+    inbox& incoming() noexcept { return inbox_; }
     void set_timers(timer_queue* timers) noexcept { timers_ = timers; }
 
 private:
     [[noreturn]] void double_post() const noexcept;
 
-    static constinit thread_local char thread_mark_;
     static constinit thread_local workqueue* current_;
 
     // owner only
@@ -140,7 +140,7 @@ private:
     std::atomic<const char*> owner_;
     op_slab slots_;
     // any thread
-    alignas(64) inbox<> inbox_;
+    alignas(64) inbox inbox_;
 };
 
 template <class Call>

@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "task/inbox.hpp"
+#include "base/this_thread.hpp"
 
 namespace co_wq::detail {
 
@@ -12,7 +12,7 @@ public:
     void lock() noexcept {
         // acquire: what the last holder wrote
         for (unsigned round = 0; held_.exchange(true, std::memory_order_acquire);)
-            while (held_.load(std::memory_order_relaxed)) std_atomics::relax(round++);
+            while (held_.load(std::memory_order_relaxed)) spin_pause(round++);
     }
     void unlock() noexcept { held_.store(false, std::memory_order_release); }
 

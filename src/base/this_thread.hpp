@@ -1,0 +1,44 @@
+// What lock-free code asks of its thread: who it is, a short pause, sleeping while a word stays as it is.
+//
+// For:     inbox, stop sources, spin locks, and the owner of a workqueue.
+// Threads: any.
+// Why:     together with std::atomic this is all that the concurrent code of this library uses of a machine. So the
+//          model checker (tests/model) runs that very code with another header in the place of this one.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+namespace co_wq::detail {
+
+// An address that no other living thread gets, a multiple of 8.
+inline const char* this_thread_mark() noexcept {
+    alignas(8) static constinit thread_local char mark = 0;
+    return &mark;
+}
+
+// For who spins; round counts from 0.
+inline void spin_pause(unsigned round) noexcept {
+    if (round < 64) {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
+    } else {
+        std::this_thread::yield();  // the holder was preempted
+    }
+}
+
+// Returns once word is not seen any more; acquire.
+template <class T>
+void wait_while(const std::atomic<T>& word, T seen) noexcept {
+    word.wait(seen, std::memory_order_acquire);
+}
+// Who changed word wakes those that wait for it.
+template <class T>
+void wake_all(std::atomic<T>& word) noexcept {
+    word.notify_all();
+}
+
+}  // namespace co_wq::detail

@@ -1,0 +1,13 @@
+// The library's own sources, as the scenarios need them.
+#include "base/pool.cpp"
+#include "sync/channel.cpp"
+#include "sync/event.cpp"
+#include "sync/mutex.cpp"
+#include "sync/semaphore.cpp"
+#include "task/callback_wq.cpp"
+#include "task/completion.cpp"
+#include "task/op_slot.cpp"
+#include "task/promise.cpp"
+#include "task/run_on.cpp"
+#include "task/scope.cpp"
+#include "task/workqueue.cpp"
