@@ -37,6 +37,7 @@ public:
         if (number_ >= 0) ::close(std::exchange(number_, -1));
     }
     int get() const noexcept { return number_; }
+    int release() noexcept { return std::exchange(number_, -1); }
     operator int() const noexcept { return number_; }
 
 private:
