@@ -15,7 +15,7 @@ task<void> below_deadline(time_point when, task<void> work) { co_await with_dead
 }  // namespace
 
 const char* name_of(ending how) noexcept {
-    static constexpr const char* names[] = {"scope", "stop token", "deadline", "destruction"};
+    static constexpr const char* names[] = {"scope", "stop token", "deadline", "destruction", "closing"};
     return names[static_cast<unsigned>(how)];
 }
 
@@ -25,8 +25,8 @@ std::size_t open_descriptors() {
     return count;
 }
 
-arena::arena(io::reactor_kind kind, long bouts, bool only_destruction)
-    : loop_({.reactor = kind, .name = "arena"}), bouts_(bouts), only_destruction_(only_destruction), partner_([this] {
+arena::arena(io::reactor_kind kind, long bouts)
+    : loop_({.reactor = kind, .name = "arena"}), bouts_(bouts), partner_([this] {
           if (completes_) completes_();
       }) {}
 
@@ -50,14 +50,16 @@ void arena::count() {
         ++report_.completed;
     } else {
         ++report_.cancelled;
-        check(words.reason == (how_ == ending::by_deadline ? errc::timed_out : errc::stopped),
-              "a victim ended for a reason that nobody gave");
+        const errc given = how_ == ending::by_deadline  ? errc::timed_out
+                           : how_ == ending::by_closing ? errc::closed
+                                                        : errc::stopped;
+        check(words.reason == given, "a victim ended for a reason that nobody gave");
     }
 }
 
 bool arena::next() {
     if (report_.races == bouts_) return false;
-    how_ = only_destruction_ ? ending::by_destruction : static_cast<ending>(report_.races % 4);
+    how_ = static_cast<ending>(report_.races % (close_ ? 5 : 4));
     words = {};
     return true;
 }
@@ -112,6 +114,7 @@ void arena::fight(task<void> victim, std::function<void()> completes) {
         if (random_ & 1 << 20) loop_.run_ready();  // what came is served; otherwise it is posted and no more
         if (how_ == ending::by_scope) scope.request_stop();
         if (how_ == ending::by_token) stop.request_stop();
+        if (how_ == ending::by_closing) close_();
         if (how_ == ending::by_destruction) scope.destroy_all();
     }
     loop_.run_until([&] { return scope.empty(); });

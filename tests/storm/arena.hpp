@@ -18,7 +18,8 @@
 
 namespace co_wq::storm {
 
-enum class ending : unsigned char { by_scope, by_token, by_deadline, by_destruction };
+// by_closing only where a bout says how.
+enum class ending : unsigned char { by_scope, by_token, by_deadline, by_destruction, by_closing };
 const char* name_of(ending how) noexcept;
 
 // What the victim says at its end; a frame that was destroyed says nothing.
@@ -47,8 +48,7 @@ struct report {
 
 class arena {
 public:
-    // only: bouts end in this way alone; by all ways in turn otherwise.
-    arena(io::reactor_kind kind, long bouts, bool only_destruction = false);
+    arena(io::reactor_kind kind, long bouts);
     ~arena();
 
     io::event_loop& loop() noexcept { return loop_; }
@@ -56,6 +56,8 @@ public:
     long bout() const noexcept { return report_.races; }
     ending how() const noexcept { return how_; }
 
+    // Every fifth victim ends because its owner closes what it waits on.
+    void also_close(std::function<void()> close) { close_ = std::move(close); }
     // One bout. completes runs on the partner's thread; without it the kernel completes by itself.
     void fight(task<void> victim, std::function<void()> completes = {});
     // Runs the loop until this is so; a loss if it is not within some seconds.
@@ -87,15 +89,14 @@ private:
 
     io::event_loop loop_;
     long bouts_;
-    bool only_destruction_;
     report report_;
     ending how_ = ending::by_scope;
-    std::array<int, 4> usual_{8, 8, 8, 8};          // turns that a completion takes
+    std::array<int, 5> usual_{8, 8, 8, 8, 8};          // turns that a completion takes
     std::uint64_t random_ = 88172645463325252ull;
     std::atomic<bool> over_ = false;
     duration lead_ = std::chrono::microseconds(2);  // of the partner before a deadline
     std::size_t standing_ = 0;
-    std::function<void()> completes_;
+    std::function<void()> completes_, close_;
     sparring_partner partner_;
 };
 
