@@ -39,7 +39,9 @@ task<verdict> exchange::run_guarded() {
     }
     counting_scope uploading(session_.server().loop(), &guard_.scope());
     uploading.spawn(upload(), "upload");
+    uploading_ = &uploading;
     const verdict answered = co_await download();
+    uploading_ = nullptr;
     if (refusal_ != 0 && !answer_begun_) {
         uploading.destroy_all();
         const verdict refused = co_await session_.refuse(refusal_, refusal_why_);
@@ -157,6 +159,7 @@ task<verdict> exchange::origin_failed(std::string_view why, std::uint16_t status
         co_return verdict::retry;
     if (origin_error_ == errc::stopped) co_return verdict::reset;
     if (origin_error_ == errc::timed_out) status = 504;
+    if (uploading_) uploading_->destroy_all();  // from here on the session reads the client itself
     const verdict refused = co_await session_.refuse(status, why, true);
     co_return refused;
 }

@@ -50,6 +50,7 @@ private:
     http::byte_buffer request_out_;
     http::h1::response_parser response_;
     net::idle_guard guard_;
+    counting_scope* uploading_ = nullptr;  // reads the client while there is a body
     std::uint64_t uploaded_ = 0;
     std::string_view refusal_why_;
     std::uint16_t refusal_ = 0;       // the upload went wrong on the client's side
