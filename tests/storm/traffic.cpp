@@ -119,7 +119,8 @@ task<bool> given_up() {
 }
 
 // Sends all; a destroyed send may have sent anything, so that only aborting remains. False: it did not come to an end.
-task<bool> send_whole(endpoint& me, const_bytes data, unsigned destroyed) {
+task<bool> send_whole(endpoint& me, const_bytes data, bool may_be_destroyed) {
+    const unsigned destroyed = may_be_destroyed;  // of 100: every time costs the connection
     while (!data.empty()) {
         co_await somehow(me, send(me, data.first(std::min<std::size_t>(data.size(), 1 + me.random.below(6000)))),
                          destroyed);
@@ -159,7 +160,7 @@ task<void> echo(endpoint me) {
             co_return;
         }
         const std::vector<std::byte> back(data.begin(), data.end());
-        const bool sent = co_await send_whole(me, back, 0);
+        const bool sent = co_await send_whole(me, back, false);
         if (!sent) co_return;
     }
 }
@@ -208,7 +209,7 @@ struct echo_check {
 // False: the connection is of no use any more.
 task<bool> exchange(endpoint& me, echo_check& stream, bool server_may_abort) {
     const std::vector<std::byte> question = stream.more(1 + me.random.below(20'000));
-    const bool sent = co_await send_whole(me, question, server_may_abort ? 1 : 0);
+    const bool sent = co_await send_whole(me, question, server_may_abort);
     while (sent && stream.got < stream.sent) {
         co_await somehow(me, receive(me), me.shared.options.destroyed);
         if (me.last == outcome::cancelled || me.last == outcome::destroyed) {
@@ -247,7 +248,7 @@ task<void> dial(endpoint& me, io::socket_address where) {
 
 task<bool> say_how(endpoint& me, bool server_may_abort) {
     const std::vector<std::byte> order(1, server_may_abort ? may_abort : std::byte{0});
-    const bool said = co_await send_whole(me, order, 0);
+    const bool said = co_await send_whole(me, order, false);
     co_return said;
 }
 
