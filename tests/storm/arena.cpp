@@ -58,7 +58,7 @@ void arena::count() {
 }
 
 bool arena::next() {
-    if (report_.races == bouts_) return false;
+    if (report_.races == bouts_ || report_.lost > 3) return false;  // a loss may cost seconds of waiting
     how_ = static_cast<ending>(report_.races % (close_ ? 5 : 4));
     words = {};
     return true;
