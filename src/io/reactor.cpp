@@ -20,7 +20,11 @@ std::int32_t reactor::attempt(descriptor& entry, op_kind kind, op_detail detail,
     }
     ++stats_.attempts;
     const std::int32_t got = calls_.attempt(entry, kind, detail, io, buffers_);
-    if (got == would_block) ++stats_.would_block;
+    if (got < 0) {
+        if (got == would_block) ++stats_.would_block;
+        if (got == -EFAULT) [[unlikely]]
+            ++stats_.bad_memory;
+    }
     return got;
 }
 

@@ -54,6 +54,7 @@ struct reactor_stats {
     std::uint64_t stale = 0;       // events for an earlier use of an entry
     std::uint64_t attempts = 0;    // system calls that moved, or tried to move, data
     std::uint64_t would_block = 0;
+    std::uint64_t bad_memory = 0;  // attempts with memory that was not there (EFAULT): somebody's buffer died too early
 };
 
 // Calls that never wait. Overridden as a whole by the simulated network.

@@ -317,6 +317,15 @@ class CutOff(ProxyTest):
         with self.subTest("reset"):
             self.assert_own_answer(self.get(self.cut(b"", "reset")), 502)
 
+    def test_no_answer_while_the_upload_still_waits_for_the_client_is_502(self):
+        for end in (Wire.close, Wire.reset):
+            for fields, part in (([("Content-Length", "100")], b"only this"), (CHUNKED, b"9\r\nonly this\r\n")):
+                with self.subTest(end=end.__name__, fields=fields):
+                    origin = self.origin(lambda wire: (wire.read_until(b"only this"), end(wire)))
+                    with self.client() as client:
+                        client.send(request("POST", origin.url(), fields=fields) + part)
+                        self.assert_own_answer(client.read_response("POST"), 502)
+
     def test_more_than_the_length_is_not_taken_for_the_next_answer(self):
         def serve(wire: Wire) -> None:
             while wire.read_request():

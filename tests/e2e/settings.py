@@ -2,7 +2,8 @@
 
 CO_WQ_PROXY    the program under test; default: the release build of this checkout
 CO_WQ_REACTOR  epoll or uring; default: epoll
-CO_WQ_STORM    tunnels in the storm test; default 1300
+CO_WQ_STORM    tunnels in the storm test, and the measure of the load while the system fails; default 1300
+CO_WQ_SEED     of what is drawn at random; default 1
 """
 import mmap
 import os
@@ -13,6 +14,7 @@ PROXY = Path(os.environ.get("CO_WQ_PROXY", HERE.parents[1] / "build/release/bin/
 REACTOR = os.environ.get("CO_WQ_REACTOR", "epoll")
 COMPILER = os.environ.get("CO_WQ_COMPILER", "Clang")
 STORM = int(os.environ.get("CO_WQ_STORM", "1300"))
+SEED = int(os.environ.get("CO_WQ_SEED", "1"))
 
 
 def _sanitizer(program: Path) -> str:

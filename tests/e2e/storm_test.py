@@ -122,7 +122,7 @@ class Storm(ProxyTest):
         self.failures: list[str] = []
 
     def worker(self, proxy, number: int, count: int, authority: str, refused: str) -> None:
-        aborts = Aborts(proxy, authority, refused, random.Random(number))
+        aborts = Aborts(proxy, authority, refused, random.Random(number + 1000 * (settings.SEED - 1)))
         waiting: collections.deque[Wire] = collections.deque()
         for _ in range(count):
             act = aborts.random.choice(aborts.all())
