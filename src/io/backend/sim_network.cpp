@@ -235,7 +235,10 @@ std::int32_t sim_network::attempt(descriptor& entry, op_kind kind, op_detail det
                 return one.reset_arrived || (one.end_arrived && one.send_closed) ? 1 : would_block;
             if (io.length == static_cast<std::uint32_t>(direction::read_end))
                 return one.reset_arrived || one.end_arrived ? 1 : would_block;
-            if (io.length == static_cast<std::uint32_t>(direction::write)) return one.connected ? 1 : would_block;
+            if (io.length == static_cast<std::uint32_t>(direction::write)) {
+                const bool full = one.peer != no_handle && one.in_flight >= options_.send_buffer_bytes;
+                return one.reset_arrived || one.send_closed || (one.connected && !full) ? 1 : would_block;
+            }
             return !one.arrived.empty() || one.end_arrived || one.reset_arrived || !one.backlog.empty() ? 1
                                                                                                         : would_block;
         }
