@@ -72,9 +72,12 @@ void sim_network::deliver(native_handle from, std::string data, bool end, bool r
     const native_handle to = sender.peer;
     const time_point arrival = std::max(now_ + latency(), sender.last_arrival);
     sender.last_arrival = arrival;
-    after(arrival - now_, [this, to, data = std::move(data), end, reset] {
+    after(arrival - now_, [this, from, to, data = std::move(data), end, reset] {
         endpoint* receiver = find(to);
-        if (!receiver) return;
+        if (!receiver) {
+            if (!data.empty()) after(latency(), [this, from] { reset_by_nobody(from); });
+            return;
+        }
         if (reset) {
             receiver->arrived.clear();
             receiver->reset_arrived = true;
@@ -84,6 +87,14 @@ void sim_network::deliver(native_handle from, std::string data, bool end, bool r
         }
         notify(to, event_read | (end || reset ? event_end : 0) | (reset ? event_write : 0));
     });
+}
+
+// The answer to bytes for a socket that is closed.
+void sim_network::reset_by_nobody(native_handle handle) {
+    endpoint* one = find(handle);
+    if (!one) return;
+    one->reset_arrived = true;
+    notify(handle, event_read | event_write | event_end);
 }
 
 result<void> sim_network::shutdown_send(native_handle handle) noexcept {
@@ -210,11 +221,10 @@ std::int32_t sim_network::send(native_handle handle, descriptor& entry, const_by
     if (one.send_closed || !one.connected) return -EPIPE;
     if (data.empty()) return 0;
     const std::uint32_t room = options_.send_buffer_bytes - std::min(options_.send_buffer_bytes, one.in_flight);
-    if (room == 0 && one.peer != no_handle) {
+    if (room == 0) {
         entry.writable = false;
         return would_block;
     }
-    if (one.peer == no_handle) return static_cast<std::int32_t>(data.size());  // into the void, until its reset comes
     std::size_t count = std::min<std::size_t>(room, data.size());
     if (count > 1 && random_.chance(options_.short_io)) count = 1 + random_.below(count);
     one.in_flight += static_cast<std::uint32_t>(count);
@@ -236,7 +246,7 @@ std::int32_t sim_network::attempt(descriptor& entry, op_kind kind, op_detail det
             if (io.length == static_cast<std::uint32_t>(direction::read_end))
                 return one.reset_arrived || one.end_arrived ? 1 : would_block;
             if (io.length == static_cast<std::uint32_t>(direction::write)) {
-                const bool full = one.peer != no_handle && one.in_flight >= options_.send_buffer_bytes;
+                const bool full = one.in_flight >= options_.send_buffer_bytes;
                 return one.reset_arrived || one.send_closed || (one.connected && !full) ? 1 : would_block;
             }
             return !one.arrived.empty() || one.end_arrived || one.reset_arrived || !one.backlog.empty() ? 1

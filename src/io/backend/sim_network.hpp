@@ -105,6 +105,7 @@ private:
     duration latency() noexcept;
     void begin_connect(native_handle handle, const socket_address& where);
     void deliver(native_handle from, std::string data, bool end, bool reset);
+    void reset_by_nobody(native_handle handle);
     std::int32_t receive(native_handle handle, descriptor& entry, std::byte* into, std::uint32_t room) noexcept;
     std::int32_t send(native_handle handle, descriptor& entry, const_bytes data) noexcept;
     std::int32_t accept(native_handle handle, descriptor& entry) noexcept;
