@@ -1,0 +1,62 @@
+// Every scenario on epoll, io_uring and many seeds of the simulation: the logs must be the same, line by line.
+#include <cctype>
+
+#include "stage.hpp"
+
+namespace co_wq::conformance {
+namespace {
+
+constexpr std::uint64_t seeds = 64;
+
+const std::vector<scenario>& scenarios() {
+    static const std::vector<scenario> all = [] {
+        std::vector<scenario> made;
+        for (auto* part : {&connection_scenarios, &ending_scenarios, &stream_scenarios, &waiting_scenarios})
+            for (const scenario& one : part()) made.push_back(one);
+        return made;
+    }();
+    return all;
+}
+
+task<void> play(stage& on, const scenario& what) {
+    co_await what.play(on);
+    on.others.request_stop();
+    co_await on.others.join();
+}
+
+std::string log_of(const scenario& what, const io::test::backend& on) {
+    io::test::loop_under_test loop(on);
+    std::string seen;
+    {
+        stage here(*loop);
+        loop->run(play(here, what));
+        seen = here.seen;
+    }
+    return seen;
+}
+
+// epoll, io_uring, the simulation.
+using of_each = testing::TestWithParam<std::tuple<std::size_t, io::reactor_kind>>;
+
+TEST_P(of_each, is_seen_the_same) {
+    const scenario& what = scenarios()[std::get<0>(GetParam())];
+    const io::reactor_kind kind = std::get<1>(GetParam());
+    const std::uint64_t runs = kind == io::reactor_kind::sim ? seeds : 1;
+    for (std::uint64_t seed = 1; seed <= runs; ++seed)
+        ASSERT_EQ(log_of(what, {kind, seed}), what.seen) << name_of(kind) << " seed " << seed;
+}
+
+std::string name_of_case(const testing::TestParamInfo<of_each::ParamType>& info) {
+    std::string text = scenarios()[std::get<0>(info.param)].name;
+    for (char& one : text)
+        if (!std::isalnum(static_cast<unsigned char>(one))) one = '_';
+    return text + "_" + io::name_of(std::get<1>(info.param));
+}
+INSTANTIATE_TEST_SUITE_P(conformance, of_each,
+                         testing::Combine(testing::Range(std::size_t{0}, scenarios().size()),
+                                          testing::Values(io::reactor_kind::epoll, io::reactor_kind::uring,
+                                                          io::reactor_kind::sim)),
+                         name_of_case);
+
+}  // namespace
+}  // namespace co_wq::conformance
