@@ -79,8 +79,7 @@ void sim_network::deliver(native_handle from, std::string data, bool end, bool r
             return;
         }
         if (reset) {
-            receiver->arrived.clear();
-            receiver->reset_arrived = true;
+            take_reset(*receiver);
         } else {
             receiver->arrived += data;
             receiver->end_arrived |= end;
@@ -89,11 +88,17 @@ void sim_network::deliver(native_handle from, std::string data, bool end, bool r
     });
 }
 
+// Bytes that have come can still be read. The error is a broken pipe for who had been told the end already.
+void sim_network::take_reset(endpoint& one) noexcept {
+    one.reset_arrived = true;
+    one.pending_error = one.end_arrived ? -EPIPE : -ECONNRESET;
+}
+
 // The answer to bytes for a socket that is closed.
 void sim_network::reset_by_nobody(native_handle handle) {
     endpoint* one = find(handle);
     if (!one) return;
-    one->reset_arrived = true;
+    take_reset(*one);
     notify(handle, event_read | event_write | event_end);
 }
 
@@ -195,9 +200,9 @@ std::int32_t sim_network::accept(native_handle handle, descriptor& entry) noexce
 std::int32_t sim_network::receive(native_handle handle, descriptor& entry, std::byte* into,
                                   std::uint32_t room) noexcept {
     endpoint& one = *find(handle);
-    if (one.reset_arrived) return -ECONNRESET;
     if (one.arrived.empty()) {
         if (one.end_arrived || room == 0) return 0;
+        if (one.reset_arrived) return std::exchange(one.pending_error, 0);
         entry.readable = false;
         return would_block;
     }
@@ -217,8 +222,8 @@ std::int32_t sim_network::receive(native_handle handle, descriptor& entry, std::
 
 std::int32_t sim_network::send(native_handle handle, descriptor& entry, const_bytes data) noexcept {
     endpoint& one = *find(handle);
-    if (one.reset_arrived) return -ECONNRESET;
-    if (one.send_closed || !one.connected) return -EPIPE;
+    if (one.pending_error != 0) return std::exchange(one.pending_error, 0);
+    if (one.reset_arrived || one.send_closed || !one.connected) return -EPIPE;
     if (data.empty()) return 0;
     const std::uint32_t room = options_.send_buffer_bytes - std::min(options_.send_buffer_bytes, one.in_flight);
     if (room == 0) {

@@ -95,6 +95,7 @@ private:
         bool end_arrived = false, reset_arrived = false;
         bool send_closed = false, reset_on_close = false;
         std::int32_t connect_failure = 0;
+        std::int32_t pending_error = 0;    // of a reset: told once
     };
 
     endpoint* find(native_handle handle) noexcept;
@@ -105,6 +106,7 @@ private:
     duration latency() noexcept;
     void begin_connect(native_handle handle, const socket_address& where);
     void deliver(native_handle from, std::string data, bool end, bool reset);
+    static void take_reset(endpoint& one) noexcept;
     void reset_by_nobody(native_handle handle);
     std::int32_t receive(native_handle handle, descriptor& entry, std::byte* into, std::uint32_t room) noexcept;
     std::int32_t send(native_handle handle, descriptor& entry, const_bytes data) noexcept;
