@@ -201,7 +201,7 @@ std::int32_t sim_network::receive(native_handle handle, descriptor& entry, std::
                                   std::uint32_t room) noexcept {
     endpoint& one = *find(handle);
     if (one.arrived.empty()) {
-        if (one.end_arrived || room == 0) return 0;
+        if (one.end_arrived) return 0;
         if (one.reset_arrived) return std::exchange(one.pending_error, 0);
         entry.readable = false;
         return would_block;
