@@ -136,38 +136,46 @@ void sim_network::begin_connect(native_handle handle, const socket_address& wher
     endpoint& one = *find(handle);
     one.connecting = true;
     one.remote = where;
-    after(latency(), [this, handle, where] {
-        endpoint* client = find(handle);
-        if (!client) return;
-        native_handle listener = no_handle;
-        for (auto& [candidate, other] : sockets_)
-            if (other.listening && other.local.port() == where.port()) listener = candidate;
-        endpoint* server = find(listener);
-        std::int32_t failure = 0;
-        if (!server) {
-            failure = -ECONNREFUSED;
-        } else if (server->backlog.size() >= static_cast<std::size_t>(server->backlog_max)) {
-            failure = -ETIMEDOUT;
-        } else {
-            const native_handle accepted = make(server->local);
-            client = find(handle);
-            server = find(listener);
-            endpoint& far = *find(accepted);
-            far.connected = true;
-            far.peer = handle;
-            far.remote = client->local;
-            client->peer = accepted;
-            server->backlog.push_back(accepted);
-            notify(listener, event_read);
-        }
-        after(latency(), [this, handle, failure] {
-            endpoint* ours = find(handle);
-            if (!ours) return;
-            ours->connecting = false;
-            ours->connected = failure == 0;
-            ours->connect_failure = failure;
-            notify(handle, event_write);
-        });
+    after(latency(), [this, handle, where] { knock(handle, where, 0); });
+}
+
+// A listener takes one connection more than its backlog says, and does not answer the next: that one tries again, after
+// a second at first.
+void sim_network::knock(native_handle handle, const socket_address& where, int tries) {
+    endpoint* client = find(handle);
+    if (!client) return;
+    native_handle listener = no_handle;
+    for (auto& [candidate, other] : sockets_)
+        if (other.listening && other.local.port() == where.port()) listener = candidate;
+    endpoint* server = find(listener);
+    std::int32_t failure = 0;
+    if (!server) {
+        failure = -ECONNREFUSED;
+    } else if (server->backlog.size() > static_cast<std::size_t>(server->backlog_max)) {
+        constexpr int tries_max = 6;
+        if (tries < tries_max)
+            return after(std::chrono::seconds(1 << tries),
+                         [this, handle, where, tries] { knock(handle, where, tries + 1); });
+        failure = -ETIMEDOUT;
+    } else {
+        const native_handle accepted = make(server->local);
+        client = find(handle);
+        server = find(listener);
+        endpoint& far = *find(accepted);
+        far.connected = true;
+        far.peer = handle;
+        far.remote = client->local;
+        client->peer = accepted;
+        server->backlog.push_back(accepted);
+        notify(listener, event_read);
+    }
+    after(latency(), [this, handle, failure] {
+        endpoint* ours = find(handle);
+        if (!ours) return;
+        ours->connecting = false;
+        ours->connected = failure == 0;
+        ours->connect_failure = failure;
+        notify(handle, event_write);
     });
 }
 

@@ -105,6 +105,7 @@ private:
     }
     duration latency() noexcept;
     void begin_connect(native_handle handle, const socket_address& where);
+    void knock(native_handle handle, const socket_address& where, int tries);
     void deliver(native_handle from, std::string data, bool end, bool reset);
     static void take_reset(endpoint& one) noexcept;
     void reset_by_nobody(native_handle handle);
