@@ -78,7 +78,7 @@ task<void> reset_wakes_reader(stage& on) {
 
 task<void> reset_wakes_writer(stage& on) {
     co_await on.connected();
-    co_await on.fills(on.near);
+    co_await on.fills_near();
     on.others.spawn(on.sends(on.near, "one more"), "send");
     (void)co_await sleep_for(1ms);
     on.resets(on.far);
@@ -151,7 +151,7 @@ task<void> close_behind_bytes(stage& on) {
 // Nobody reads what is on its way when the reader closes: the writer is reset.
 task<void> close_under_writer(stage& on) {
     co_await on.connected();
-    co_await on.fills(on.near);
+    co_await on.fills_near();
     on.others.spawn(on.sends(on.near, "one more"), "send");
     (void)co_await sleep_for(1ms);
     on.closes(on.far);

@@ -1,5 +1,7 @@
 #include "stage.hpp"
 
+#include "support/full_stream.hpp"
+
 namespace co_wq::conformance {
 
 std::vector<std::byte> pattern(std::size_t size) {
@@ -41,10 +43,11 @@ task<void> flood(io::socket& to, std::size_t& total) {
 }
 }  // namespace
 
-task<void> stage::fills(actor& who) {
+task<void> stage::fills_near() {
+    while (!simulated() && !fill_stream(near.at.handle(), far.at.handle())) (void)co_await sleep_for(200us);
     std::size_t total = 0, before = 0;
     counting_scope flooding(loop);
-    flooding.spawn(flood(who.at, total), "flood");
+    if (simulated()) flooding.spawn(flood(near.at, total), "flood");
     do {
         before = total;
         for (int i = 0; i < 4; ++i) (void)co_await sleep_for(200us);

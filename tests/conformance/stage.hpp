@@ -36,9 +36,10 @@ public:
     task<void> connected();
     // Until the wait for readiness ends; the peer's doing has arrived then.
     task<void> arrived(actor& who, io::direction what);
-    // As much as goes in.
-    task<void> fills(actor& who);
+    // Nothing more goes into near until far reads.
+    task<void> fills_near();
     io::socket new_stream();
+    bool simulated() const { return std::string_view(loop.reactor().name()) == "sim"; }
 
     // ---- what can be done
     task<void> connects(actor& who);

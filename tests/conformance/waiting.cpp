@@ -57,7 +57,7 @@ task<void> closed_under_reader(stage& on) {
 
 task<void> closed_under_both(stage& on) {
     co_await on.connected();
-    co_await on.fills(on.near);
+    co_await on.fills_near();
     on.others.spawn(on.reads(on.near, 1), "read");
     co_await yield();
     on.others.spawn(on.sends(on.near, "one more"), "send");

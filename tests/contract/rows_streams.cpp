@@ -3,6 +3,7 @@
 
 #include "io/reactors.hpp"
 #include "rows.hpp"
+#include "support/full_stream.hpp"
 #include "task/scope.hpp"
 
 namespace co_wq::contract {
@@ -30,11 +31,12 @@ public:
     void destroy_owner() override { near.reset(); }
 
 protected:
-    // Sends until nothing more goes in.
-    task<void> fill(socket& to) {
+    // Nothing more goes in until far reads.
+    task<void> fill() {
+        while (!simulated && !fill_stream(near->handle(), far->handle())) co_await nap();
         std::size_t sent = 0, before = 0;
         counting_scope flooding(loop);
-        flooding.spawn(flood(to, sent), "flood");
+        if (simulated) flooding.spawn(flood(*near, sent), "flood");
         do {
             before = sent;
             for (int i = 0; i < 3; ++i) co_await nap();
@@ -158,7 +160,7 @@ public:
     task<void> set_up() override {
         co_await on_stream::set_up();
         if (at != cell::ready) {
-            co_await fill(*near);
+            co_await fill();
         } else {
             drain_far();
         }
@@ -247,7 +249,7 @@ public:
     using on_stream::on_stream;
     task<void> set_up() override {
         co_await on_stream::set_up();
-        if (Way == io::direction::write && at != cell::ready) co_await fill(*near);
+        if (Way == io::direction::write && at != cell::ready) co_await fill();
         if (Way != io::direction::write && at == cell::ready) {
             co_await complete();
             (void)co_await near->ready(Way);
