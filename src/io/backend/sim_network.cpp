@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 namespace co_wq::io {
 
@@ -216,7 +215,7 @@ std::int32_t sim_network::receive(native_handle handle, descriptor& entry, std::
     }
     std::size_t count = std::min<std::size_t>(room, one.arrived.size());
     if (count > 1 && random_.chance(options_.short_io)) count = 1 + random_.below(count);
-    std::memcpy(into, one.arrived.data(), count);
+    one.arrived.copy(reinterpret_cast<char*>(into), count);  // into may be null when count is 0
     one.arrived.erase(0, count);
     if (endpoint* sender = find(one.peer)) {
         sender->in_flight -= static_cast<std::uint32_t>(std::min<std::size_t>(sender->in_flight, count));
