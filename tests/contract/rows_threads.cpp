@@ -161,7 +161,14 @@ private:
 // A queue that a thread runs until the tasks on it have ended.
 class other_thread {
 public:
-    other_thread() : thread_([this] { queue.run_until([this] { return ending_ && tasks == 0; }); }) {}
+    other_thread()
+        : thread_([this] {
+              queue.adopt();
+              adopted_.release();
+              queue.run_until([this] { return ending_ && tasks == 0; });
+          }) {
+        adopted_.acquire();  // posting from here is posting from another thread
+    }
     other_thread(const other_thread&) = delete;
     ~other_thread() {
         ending_ = true;
@@ -174,6 +181,7 @@ public:
 
 private:
     std::atomic<bool> ending_{false};
+    std::binary_semaphore adopted_{0};
     std::thread thread_;
 };
 
