@@ -6,7 +6,11 @@
 namespace co_wq::conformance {
 namespace {
 
+#if defined(CO_WQ_SANITIZED)
+constexpr std::uint64_t seeds = 16;
+#else
 constexpr std::uint64_t seeds = 64;
+#endif
 
 const std::vector<scenario>& scenarios() {
     static const std::vector<scenario> all = [] {

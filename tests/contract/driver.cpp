@@ -105,6 +105,7 @@ public:
 
 private:
     bool simulated() const { return on_.kind == io::reactor_kind::sim; }
+    int turns_to_wait(const subject& on) const { return at_ == cell::ready ? 1 : on.turns_to_wait(); }
     void wrong(const std::string& text) {
         wrong_.push_back(text + (phases(at_) > 1 ? " (phase " + std::to_string(phase_) + ")" : ""));
     }
@@ -115,7 +116,7 @@ private:
         inplace_stop_source source;
         record seen;
         scope.spawn(start(on, source.get_token(), seen), "victim");
-        co_await turns(at_ == cell::ready ? 1 : on.turns_to_wait());
+        co_await turns(turns_to_wait(on));
         if (at_ == cell::ready && expected_.how() == expectation::kind::at_once && !seen.ended)
             wrong("was suspended, though there was nothing to wait for");
         if (on.holds() && at_ != cell::ready && seen.ended) wrong("ended too early: " + seen.text);

@@ -45,12 +45,12 @@ class Finds(unittest.TestCase):
         self.assertEqual(names("class b::c : public d { void await_suspend(int); };"), ["b_c"])
 
     def test_one_after_code_with_braces_strings_and_comments(self):
-        self.assertEqual(names('// }\nint f() { return g("}{", \'}\', 1\'000); } /* { */\nstruct one { void f() { if (a) '
-                               '{ b(); } }\n static constexpr awaiter_ops ops{"x"}; };'), ["one"])
+        self.assertEqual(names('// }\nint f() { return g("}{", \'}\', 1\'000); } /* { */\nstruct one { void f() { '
+                               'if (a) { b(); } }\n static constexpr awaiter_ops ops{"x"}; };'), ["one"])
 
     def test_two_texts_over_two_lines(self):
-        self.assertEqual(registry.awaiters_in("src/x.hpp", 'struct a {\n static constexpr awaiter_ops\n ops{\n"t"};\n};'),
-                         [("a", "t", 2)])
+        text = 'struct a {\n static constexpr awaiter_ops\n ops{\n"t"};\n};'
+        self.assertEqual(registry.awaiters_in("src/x.hpp", text), [("a", "t", 2)])
 
     def test_nothing_where_ops_are_only_passed_on_or_the_call_is_another_ones(self):
         self.assertEqual(names("struct awaiter_ops { int x; };"), [])
