@@ -120,9 +120,18 @@ private:
         if (at_ == cell::ready && expected_.how() == expectation::kind::at_once && !seen.ended)
             wrong("was suspended, though there was nothing to wait for");
         if (on.holds() && at_ != cell::ready && seen.ended) wrong("ended too early: " + seen.text);
+        counting_scope behind(loop_);
+        record next;
+        if (has_queue(on)) {
+            behind.spawn(victim(on, next), "next");
+            co_await turns(on.turns_to_wait());
+            if (next.ended) wrong("the second waiter ended too early: " + next.text);
+        }
         if (!simulated()) check_files(on, before);
         co_await act(on, scope, source, seen);
         co_await judge(on, scope, seen);
+        if (has_queue(on)) co_await judge_next(on, behind, seen, next);
+        completed_ = false;
     }
 
     task<void> start(subject& on, inplace_stop_token token, record& into) {
@@ -186,10 +195,23 @@ private:
         scope.destroy_all();
         on.settled();
         if (seen.frames != 0) wrong("the frame is still there");
-        const bool whole = seen.ended && what_.expected.complete.allows(seen.text);
-        if (!whole && at_ != cell::owner_closed && at_ != cell::owner_destroyed && at_ != cell::error)
-            co_await nothing_is_lost(on);
-        completed_ = false;
+        const bool alone = at_ != cell::owner_closed && at_ != cell::owner_destroyed && at_ != cell::error;
+        if (!has_result(seen) && alone && !has_queue(on)) co_await nothing_is_lost(on);
+    }
+
+    bool has_result(const record& seen) const { return seen.ended && what_.expected.complete.allows(seen.text); }
+
+    // Another one waits behind the victim.
+    bool has_queue(const subject& on) const {
+        return on.shared() && (at_ == cell::cancel || at_ == cell::completing || at_ == cell::frame_destroyed);
+    }
+    // What the victim was given and did not take is the next one's, without a further doing.
+    task<void> judge_next(subject& on, counting_scope& behind, const record& seen, record& next) {
+        if (!completed_ || !on.keeps() || has_result(seen)) co_await complete(on);
+        const bool ended = co_await until([&] { return behind.empty(); });
+        if (!ended) wrong("lost: the one that waited behind never ended");
+        if (ended && !has_result(next)) wrong("lost: the one that waited behind got '" + next.text + "'");
+        behind.destroy_all();
     }
 
     // What came for a waiter that was stopped, or died, comes to the next.

@@ -47,6 +47,7 @@ public:
         co_return;
     }
     void destroy_owner() override { event_.reset(); }
+    bool shared() const override { return true; }
 
 private:
     std::optional<event> event_{std::in_place};
@@ -65,6 +66,7 @@ public:
         co_return;
     }
     void destroy_owner() override { permits_.reset(); }
+    bool shared() const override { return true; }
 
 private:
     std::optional<semaphore> permits_;
@@ -86,6 +88,7 @@ public:
         co_return;
     }
     void destroy_owner() override { lock_.reset(); }
+    bool shared() const override { return true; }
 
 private:
     std::optional<mutex> lock_{std::in_place};
@@ -110,6 +113,7 @@ public:
     }
     void close_owner() override { values_->close(); }
     void destroy_owner() override { values_.reset(); }
+    bool shared() const override { return true; }
 
 private:
     std::optional<channel<int>> values_{std::in_place, Capacity};
@@ -134,6 +138,7 @@ public:
     }
     void close_owner() override { values_->close(); }
     void destroy_owner() override { values_.reset(); }
+    bool shared() const override { return true; }
     bool keeps() const override { return false; }  // the room is taken by the value of a sender that then dies
 
 private:

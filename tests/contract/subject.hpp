@@ -50,6 +50,8 @@ public:
     virtual int turns_to_wait() const { return 3; }
     // What complete() brought is still there when its waiter got nothing of it.
     virtual bool keeps() const { return true; }
+    // Several may wait at once, and are served in order.
+    virtual bool shared() const { return false; }
     // Open files that are not sockets of the loop.
     virtual std::size_t other_files() const { return 0; }
 
