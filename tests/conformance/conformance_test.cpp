@@ -1,5 +1,6 @@
 // Every scenario on epoll, io_uring and many seeds of the simulation: the logs must be the same, line by line.
 #include <cctype>
+#include <filesystem>
 
 #include "stage.hpp"
 
@@ -20,6 +21,12 @@ const std::vector<scenario>& scenarios() {
         return made;
     }();
     return all;
+}
+
+std::size_t open_files() {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+    return count;
 }
 
 task<void> play(stage& on, const scenario& what) {
@@ -46,8 +53,10 @@ TEST_P(of_each, is_seen_the_same) {
     const scenario& what = scenarios()[std::get<0>(GetParam())];
     const io::reactor_kind kind = std::get<1>(GetParam());
     const std::uint64_t runs = kind == io::reactor_kind::sim ? seeds : 1;
+    const std::size_t files = open_files();
     for (std::uint64_t seed = 1; seed <= runs; ++seed)
         ASSERT_EQ(log_of(what, {kind, seed}), what.seen) << name_of(kind) << " seed " << seed;
+    EXPECT_EQ(open_files(), files);
 }
 
 std::string name_of_case(const testing::TestParamInfo<of_each::ParamType>& info) {

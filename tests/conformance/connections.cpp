@@ -87,6 +87,20 @@ task<void> pending_when_cancelled(stage& on) {
     co_await on.accepts(on.far);
 }
 
+// What a kernel accepted on its own, and nobody took, is refused like what it had not accepted.
+task<void> closed_with_untaken(stage& on) {
+    co_await on.listens();
+    counting_scope waiting(on.loop);
+    actor first{"first", {}};
+    waiting.spawn(on.accepts(first), "accept");
+    co_await yield();
+    waiting.destroy_all();
+    co_await on.connects(on.near);
+    (void)co_await sleep_for(1ms);
+    on.listener.close();
+    co_await on.reads(on.near, 1);
+}
+
 // One more than the backlog says gets in; the next is not answered.
 task<void> backlog_full(stage& on) {
     co_await on.listens(1);
@@ -173,6 +187,8 @@ std::vector<scenario> connection_scenarios() {
          "near sends: ok\nfar reads: 'x'\n"},
         {"accept destroyed, connections pending", &pending_when_cancelled,
          "near connects: ok\nsecond connects: ok\nfar accepted: ok\n"},
+        {"listener closed, a connection not taken", &closed_with_untaken,
+         "near connects: ok\nnear reads: connection reset\n"},
         {"backlog full", &backlog_full,
          "first connects: ok\nsecond connects: ok\nthird connects: timed out\nfar accepted: ok\nfar accepted: ok\n"
          "far accepted: timed out\n"},
