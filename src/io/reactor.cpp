@@ -155,7 +155,7 @@ void reactor::finish_close(descriptor& entry) noexcept {
 // A result nobody waits for: what it owns goes back.
 void reactor::drop_result(void* self, op_slot& slot) noexcept {
     auto& me = *static_cast<reactor*>(self);
-    if (slot.kind() == op_kind::accept && slot.result() >= 0) me.calls_.close(slot.result());
+    if (slot.kind() == op_kind::accept && slot.result() >= 0) me.refuse(slot.result());
     if (slot.kind() == op_kind::recv && static_cast<op_detail>(slot.detail) == op_detail::lend && slot.io.data)
         me.buffers_.give_back(slot.io.data, slot.io.length);
 }

@@ -145,6 +145,11 @@ protected:
     void on_ready(descriptor& entry, unsigned events) noexcept;
     void post_ready(op_slot* slot) noexcept;
     void unpin(descriptor& entry) noexcept;
+    // An accepted connection that nobody takes: its peer learns that it was not served, as from a closed backlog.
+    void refuse(native_handle accepted) noexcept {
+        (void)calls_.set_reset_on_close(accepted);
+        calls_.close(accepted);
+    }
     // What the kernel delivered on its own for this entry and nobody took yet; would_block: nothing.
     virtual std::int32_t take_arrived(descriptor&, op_kind, op_detail, op_slot::io_payload&) noexcept {
         return would_block;

@@ -1,4 +1,4 @@
-// What every backend promises, on every backend.
+// What every backend promises beyond the contract matrix (tests/contract) and the scenarios (tests/conformance).
 #include <numeric>
 #include <vector>
 
@@ -97,23 +97,6 @@ TEST_P(contract, gathered_parts_arrive_as_one) {
     }(*loop));
 }
 
-TEST_P(contract, a_timeout_ends_a_receive_and_the_bytes_that_come_later_are_read_by_the_next) {
-    loop->run([](event_loop& here) -> task<void> {
-        connection pair = co_await make_connection(here);
-        auto read_some = [](socket& from) -> task<result<std::size_t>> {
-            std::vector<std::byte> buffer(64);
-            co_return co_await from.recv(buffer);
-        };
-        result<std::size_t> late = co_await with_timeout(5ms, read_some(pair.near));
-        EXPECT_FALSE(late.has_value());
-        EXPECT_EQ(late.error(), errc::timed_out);
-        EXPECT_TRUE((co_await pair.far.send_all(as_bytes("after"))).has_value());
-        result<std::size_t> got = co_await read_some(pair.near);
-        EXPECT_GT(got.value_or(0), 0u);
-    }(*loop));
-    expect_quiet();
-}
-
 TEST_P(contract, a_cancelled_leased_receive_loses_no_bytes) {
     loop->run([](event_loop& here) -> task<void> {
         connection pair = co_await make_connection(here);
@@ -142,51 +125,6 @@ TEST_P(contract, a_cancelled_leased_receive_loses_no_bytes) {
         EXPECT_TRUE(pair.far.shutdown_send().has_value());
         co_await reader(pair.near, received);
         EXPECT_EQ(received, sent);
-    }(*loop));
-    expect_quiet();
-}
-
-TEST_P(contract, closing_a_socket_ends_what_waits_on_it_with_closed) {
-    loop->run([](event_loop& here) -> task<void> {
-        connection pair = co_await make_connection(here);
-        auto waits = [](socket& from) -> task<errc> {
-            std::vector<std::byte> buffer(64);
-            result<std::size_t> got = co_await from.recv(buffer);
-            co_return got ? errc::other : got.error().code();
-        };
-        auto closes = [](socket& one) -> task<void> {
-            co_await yield();
-            one.close();
-        };
-        auto [how, closed] = co_await when_all(waits(pair.near), closes(pair.near));
-        EXPECT_EQ(how, errc::closed);
-    }(*loop));
-    expect_quiet();
-}
-
-TEST_P(contract, the_peer_of_a_reset_sees_it) {
-    loop->run([](event_loop& here) -> task<void> {
-        connection pair = co_await make_connection(here);
-        pair.far.reset();
-        std::vector<std::byte> buffer(64);
-        result<std::size_t> got = co_await pair.near.recv(buffer);
-        EXPECT_FALSE(got.has_value());
-        if (!got) EXPECT_EQ(got.error(), errc::connection_reset);
-    }(*loop));
-    expect_quiet();
-}
-
-TEST_P(contract, connecting_to_nobody_is_refused) {
-    loop->run([](event_loop& here) -> task<void> {
-        socket_address free_port;
-        {
-            result<socket> listener = listen_on_loopback(here);
-            free_port = *listener->local_address();
-        }
-        co_await sleep_for(5ms);  // an io_uring listener closes when its accept has ended
-        result<socket> made = co_await connect_to(here, free_port);
-        EXPECT_FALSE(made.has_value());
-        if (!made) EXPECT_EQ(made.error(), errc::connection_refused);
     }(*loop));
     expect_quiet();
 }
@@ -229,36 +167,6 @@ TEST_P(contract, a_hundred_connections_are_accepted_while_others_are_served) {
         EXPECT_EQ(good, 100);
     }(*loop));
     expect_quiet();
-}
-
-TEST_P(contract, an_accept_can_be_cancelled_and_the_next_one_takes_the_connection) {
-    loop->run([](event_loop& here) -> task<void> {
-        result<socket> listener = listen_on_loopback(here);
-        auto one = [](socket& from) -> task<result<socket>> { co_return co_await from.accept(); };
-        for (int i = 0; i < 20; ++i) {
-            result<socket> none = co_await with_timeout(std::chrono::microseconds(200), one(*listener));
-            EXPECT_FALSE(none.has_value());
-            if (!none) EXPECT_EQ(none.error(), errc::timed_out);
-        }
-        auto [client, server] = co_await when_all(connect_to(here, *listener->local_address()), one(*listener));
-        EXPECT_TRUE(client.has_value());
-        EXPECT_TRUE(server.has_value());
-    }(*loop));
-    expect_quiet();
-}
-
-TEST_P(contract, a_cancelled_scope_stops_operations_before_they_start) {
-    loop->run([](event_loop& here) -> task<void> {
-        connection pair = co_await make_connection(here);
-        auto work = [](socket& from) -> task<errc> {
-            std::vector<std::byte> buffer(8);
-            (co_await this_task::environment()).scope->cancel();
-            result<std::size_t> got = co_await from.recv(buffer);
-            co_return got ? errc::other : got.error().code();
-        };
-        auto [how] = co_await when_all(work(pair.near));
-        EXPECT_EQ(how, errc::stopped);
-    }(*loop));
 }
 
 TEST_P(contract, a_reader_of_an_endless_stream_leaves_the_others_their_turn) {

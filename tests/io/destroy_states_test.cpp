@@ -123,10 +123,12 @@ task<void> destroy_in(event_loop& loop, op_state state, const victim& who, event
 
 TEST_P(destroy_states, every_state_that_can_be_seen_is_one_to_die_in) {
     sightings seen(*loop);
-    for (const op_state state : {op_state::armed, op_state::cancel_requested, op_state::posted})
-        for (const victim& who : victims)
-            for (const event what : {event::none, event::served, event::cancelled, event::closed})
-                loop->run(destroy_in(*loop, state, who, what, seen));
+    const int rounds = GetParam().kind == reactor_kind::sim ? 4 : 1;  // whether the kernel holds something is its whim
+    for (int round = 0; round < rounds; ++round)
+        for (const op_state state : {op_state::armed, op_state::cancel_requested, op_state::posted})
+            for (const victim& who : victims)
+                for (const event what : {event::none, event::served, event::cancelled, event::closed})
+                    loop->run(destroy_in(*loop, state, who, what, seen));
     EXPECT_GT(seen.count(op_state::armed), 0);
     EXPECT_GT(seen.count(op_state::posted), 0);
     if (GetParam().kind != reactor_kind::epoll) {  // epoll holds nothing: a cancel ends an operation at once

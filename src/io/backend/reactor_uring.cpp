@@ -255,7 +255,7 @@ void reactor_uring::on_accept(op_slot& slot, const completion& done) noexcept {
     entry.readable = true;  // the next accept looks at what is kept here first
     if (done.result >= 0) {
         if (entry.closing) {
-            calls_.close(done.result);
+            refuse(done.result);
         } else {
             extra.sockets.push_back(done.result);
         }
@@ -387,7 +387,7 @@ std::int32_t reactor_uring::take_arrived(descriptor& entry, op_kind kind, op_det
 
 void reactor_uring::drop_extra(descriptor& entry) noexcept {
     for (auto& piece : entry.extra->bytes) buffers_.give_back(piece.block, buffer_ring::block_bytes);
-    for (native_handle one : entry.extra->sockets) calls_.close(one);
+    for (native_handle one : entry.extra->sockets) refuse(one);
     delete std::exchange(entry.extra, nullptr);
 }
 

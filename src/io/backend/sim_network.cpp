@@ -148,9 +148,9 @@ void sim_network::knock(endpoint& client) {
         endpoint* one = me.find(handle, serial);
         if (!one) return;
         endpoint* listener = me.listener_at(one->remote);
-        if (!listener && !me.silent(one->remote.port())) return me.answer(*one, -ECONNREFUSED);
+        if (!listener && !me.silent(one->remote.port())) return (void)me.answer(*one, -ECONNREFUSED);
         if (!listener || listener->backlog.size() > static_cast<std::size_t>(listener->backlog_max)) {
-            if (++one->knocks > 6) return me.answer(*one, -ETIMEDOUT);  // net.ipv4.tcp_syn_retries
+            if (++one->knocks > 6) return (void)me.answer(*one, -ETIMEDOUT);  // net.ipv4.tcp_syn_retries
             const auto wait = std::chrono::seconds(1ll << (one->knocks - 1));
             return me.later(wait, *one, [](void* again, std::uint64_t number, std::uint64_t use) {
                 auto& network = *static_cast<sim_network*>(again);
@@ -167,14 +167,15 @@ void sim_network::knock(endpoint& client) {
         one->peer_serial = server.serial;
         listener->backlog.push(far);
         me.notify(*listener, event_read);
-        me.answer(*one, 0);
+        server.last_arrival = me.answer(*one, 0);  // nothing from the server overtakes it
     });
 }
 
 // The answer to a SYN reaches the client; 0: it is connected.
-void sim_network::answer(endpoint& client, std::int32_t failure) {
+time_point sim_network::answer(endpoint& client, std::int32_t failure) {
     client.failure = failure;
-    later(latency(), client, [](void* self, std::uint64_t handle, std::uint64_t serial) {
+    const duration delay = latency();
+    later(delay, client, [](void* self, std::uint64_t handle, std::uint64_t serial) {
         auto& me = *static_cast<sim_network*>(self);
         endpoint* one = me.find(handle, serial);
         if (!one || !one->connecting) return;
@@ -183,6 +184,7 @@ void sim_network::answer(endpoint& client, std::int32_t failure) {
         me.clock_.note("connect", static_cast<std::int64_t>(handle), one->failure);
         me.notify(*one, one->failure == 0 ? event_write : event_read | event_write | event_end);
     });
+    return clock_.now() + delay;
 }
 
 std::int32_t sim_network::connect(descriptor& entry, endpoint& one, op_slot::io_payload& io) noexcept {
@@ -324,7 +326,6 @@ void sim_network::freed_room(endpoint& reader, std::size_t count) {
 std::int32_t sim_network::receive(descriptor& entry, endpoint& one, std::byte* into, std::uint32_t room) noexcept {
     if (one.what == kind::datagram) return receive_now(entry.handle, {into, room}, nullptr);
     if (one.what != kind::stream || (!one.connected && !one.reset_arrived)) return -ENOTCONN;
-    if (room == 0) return 0;
     if (one.unread() == 0) {
         if (one.failure != 0) return std::exchange(one.failure, 0);
         if (one.end_arrived || one.reset_arrived) return 0;
@@ -332,6 +333,7 @@ std::int32_t sim_network::receive(descriptor& entry, endpoint& one, std::byte* i
         return would_block;
     }
     std::size_t count = std::min<std::size_t>(room, one.unread());
+    if (count == 0) return 0;
     if (count > 1 && random().chance(options_.short_io)) count = 1 + random().below(count);
     std::memcpy(into, one.arrived.data() + one.taken, count);
     one.taken += count;

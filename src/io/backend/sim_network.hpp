@@ -175,7 +175,7 @@ private:
     void later(duration delay, endpoint& one, sim_clock::action act);
 
     void knock(endpoint& client);
-    void answer(endpoint& client, std::int32_t failure);
+    time_point answer(endpoint& client, std::int32_t failure);
     void travel(endpoint& sender, std::string_view data, bool end, bool reset);
     void arrive(endpoint& receiver) noexcept;
     void take_reset(endpoint& one) noexcept;

@@ -1,0 +1,218 @@
+// Rows of what makes connections, and of names.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "../dns/world.hpp"
+#include "io/reactors.hpp"
+#include "net/tcp.hpp"
+#include "rows.hpp"
+
+namespace co_wq::contract {
+namespace {
+
+using io::socket;
+
+// ---- connect
+
+// A connect waits only where nobody takes it: at a listener whose backlog is full.
+class connecting : public subject {
+public:
+    using subject::subject;
+
+    task<void> set_up() override {
+        open_ = io::test::listen_on_loopback(loop).value();
+        where_ = *open_.local_address();
+        if (holds()) {
+            full_ = io::test::listen_on_loopback(loop, 0).value();
+            where_ = *full_.local_address();
+            result<socket> queued = co_await io::test::connect_to(loop, where_);
+            queued_ = std::move(*queued);
+        } else if (at == cell::error) {
+            socket nobody = io::test::listen_on_loopback(loop).value();
+            where_ = *nobody.local_address();
+        }
+    }
+    task<std::string> wait() override {
+        const io::socket_address where = std::exchange(where_, *open_.local_address());
+        dialing_.emplace(loop, loop.reactor().calls().open_stream(where.family()).value(), io::descriptor_kind::stream);
+        const result<void> made = co_await dialing_->connect(where);
+        co_return text_of(made);
+    }
+    task<void> complete() override { co_return; }
+    task<void> fail() override { co_return; }
+    void close_owner() override { dialing_->close(); }
+    void destroy_owner() override { dialing_.reset(); }
+    bool holds() const override {
+        return at != cell::complete && at != cell::ready && at != cell::error && at != cell::completing;
+    }
+
+private:
+    socket open_, full_, queued_;
+    io::socket_address where_;
+    std::optional<socket> dialing_;
+};
+
+constexpr plan connect_plan{.complete = ends("ok"),
+                            .ready = ends("ok"),
+                            .error = ends("connection refused"),
+                            .cancel = stopped,
+                            .completing = ends("ok|stopped"),
+                            .timeout = timed_out,
+                            .owner_closed = ends("closed"),
+                            .owner_destroyed = ends("closed"),
+                            .frame_destroyed = gone(),
+                            .scope_cancelled = stopped,
+                            .runtime_stopping = stopped,
+                            .runtime_destroyed = gone()};
+
+// ---- accept
+
+// No more descriptors for this process while it lives.
+class no_descriptors {
+public:
+    no_descriptors() {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        const int lowest = ::dup(0);
+        ::close(lowest);
+        rlimit none = before_;
+        none.rlim_cur = static_cast<rlim_t>(lowest);
+        ::setrlimit(RLIMIT_NOFILE, &none);
+    }
+    no_descriptors(const no_descriptors&) = delete;
+    ~no_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+private:
+    rlimit before_{};
+};
+
+template <class Listener>
+class accepting : public subject {
+public:
+    using subject::subject;
+    task<void> set_up() override {
+        if constexpr (std::is_same_v<Listener, socket>) {
+            listener_.emplace(io::test::listen_on_loopback(loop).value());
+        } else {
+            listener_.emplace(net::tcp_listener::bind(loop, io::socket_address::loopback(0)).value());
+        }
+        where_ = *listener_->local_address();
+        if (at == cell::ready) co_await complete();
+    }
+    task<std::string> wait() override {
+        auto got = co_await listener_->accept();
+        if (!got) co_return got.error().message();
+        co_return "ok";
+    }
+    task<void> complete() override {
+        // the simulated kernel may give the first to an accept that was abandoned, which closes it
+        for (int i = 0; i < (simulated ? 2 : 1); ++i) {
+            result<socket> made = co_await io::test::connect_to(loop, where_);
+            if (made) clients_.push_back(std::move(*made));
+        }
+    }
+    task<void> fail() override {
+        socket client(loop, loop.reactor().calls().open_stream(where_.family()).value(), io::descriptor_kind::stream);
+        limit_.emplace();
+        (void)co_await client.connect(where_);
+        clients_.push_back(std::move(client));
+    }
+    void settled() override { limit_.reset(); }
+    void close_owner() override { listener_->close(); }
+    void destroy_owner() override { listener_.reset(); }
+
+private:
+    std::optional<Listener> listener_;
+    io::socket_address where_;
+    std::vector<socket> clients_;
+    std::optional<no_descriptors> limit_;
+};
+
+constexpr plan accept_plan{.complete = ends("ok"),
+                           .ready = ends("ok"),
+                           .error = ends("too many open files"),
+                           .cancel = stopped,
+                           .completing = ends("ok|stopped"),
+                           .timeout = timed_out,
+                           .owner_closed = ends("closed"),
+                           .owner_destroyed = ends("closed"),
+                           .frame_destroyed = gone(),
+                           .scope_cancelled = stopped,
+                           .runtime_stopping = stopped,
+                           .runtime_destroyed = gone()};
+constexpr const char* no_limit = "the simulated network refuses by chance, not on request";
+
+// ---- names
+
+using net::dns::test::question;
+
+class naming : public subject {
+public:
+    explicit naming(const setting& where) : subject(where), server_(where.loop) {
+        server_.answer(where.at == cell::error ? &no_such_name : &held_address);
+        names_ = std::make_unique<net::dns::resolver>(loop, server_.options());
+    }
+    task<void> set_up() override {
+        if (at != cell::ready) co_return;
+        server_.release();
+        const std::string known = co_await wait();
+        if (known != "ok 192.0.2.1:80") throw std::logic_error("the name is not in the cache: " + known);
+    }
+    task<std::string> wait() override {
+        co_return known(co_await names_->resolve("held.example", 80, net::dns::families::ipv4_only));
+    }
+    task<void> complete() override {
+        co_await server_.until_asked(1);
+        server_.release();
+    }
+    task<void> fail() override { return complete(); }
+    void destroy_owner() override { names_.reset(); }
+    std::size_t other_files() const override { return 0; }
+
+private:
+    static std::string known(const result<net::dns::address_list>& found) {
+        return (found ? "ok " : "") + net::dns::test::text_of(found);
+    }
+    static net::dns::test::reply held_address(const question&) {
+        net::dns::test::reply one{.records = {net::dns::test::a("192.0.2.1")}};
+        one.held = true;
+        return one;
+    }
+    static net::dns::test::reply no_such_name(const question&) {
+        net::dns::test::reply none{.rcode = net::dns::test::nxdomain};
+        none.held = true;
+        return none;
+    }
+
+    net::dns::test::name_server server_;
+    std::unique_ptr<net::dns::resolver> names_;
+};
+
+constexpr plan naming_plan{.complete = ends("ok 192.0.2.1:80"),
+                           .ready = at_once("ok 192.0.2.1:80"),
+                           .error = ends("name not found"),
+                           .cancel = stopped,
+                           .completing = ends("ok 192.0.2.1:80|stopped"),
+                           .timeout = timed_out,
+                           .owner_closed = none("a resolver is destroyed, not closed"),
+                           .owner_destroyed = ends("closed"),
+                           .frame_destroyed = gone(),
+                           .scope_cancelled = stopped,
+                           .runtime_stopping = stopped,
+                           .runtime_destroyed = gone()};
+
+}  // namespace
+
+std::vector<variant> io_connect_awaiter_rows() { return {{"connect", &make<connecting>, connect_plan}}; }
+std::vector<variant> io_accept_awaiter_rows() {
+    return {{"accept", &make<accepting<socket>>, accept_plan, nullptr, no_limit}};
+}
+std::vector<variant> net_tcp_listener_accept_awaiter_rows() {
+    return {{"tcp_listener accept", &make<accepting<net::tcp_listener>>, accept_plan, nullptr, no_limit}};
+}
+std::vector<variant> net_dns_awaited_lookup_rows() {
+    return {{"name lookup", &make<naming>, naming_plan, "the simulated network has no datagrams for c-ares"}};
+}
+
+}  // namespace co_wq::contract
