@@ -252,6 +252,20 @@ task<result<net::tcp_stream>> session::dial(const http::authority& where) {
     co_return net::tcp_stream(std::move(made->socket));
 }
 
+// Connections that wait for their next use hold descriptors: a new one comes first. The kernel may take a moment to give
+// them back.
+task<result<net::tcp_stream>> session::reach(const http::authority& where) {
+    result<net::tcp_stream> made = co_await with_timeout(server_.limit().connect_timeout, dial(where));
+    if (made || made.error() != errc::too_many_files || server_.pool().size() == 0) co_return made;
+    server_.pool().clear();
+    for (int tries = 0; tries < 10 && !made && made.error() == errc::too_many_files; ++tries) {
+        const result<void> slept = co_await sleep_for(std::chrono::milliseconds(tries));
+        if (!slept) co_return std::unexpected(slept.error());
+        made = co_await with_timeout(server_.limit().connect_timeout, dial(where));
+    }
+    co_return made;
+}
+
 task<verdict> session::refuse_connect(error why, const http::authority& where) {
     std::uint16_t status = 502;
     if (why == errc::timed_out) status = 504;
@@ -269,7 +283,7 @@ task<verdict> session::open_tunnel() {
         const verdict refused = co_await refuse(400, "a CONNECT has no body");
         co_return refused;
     }
-    result<net::tcp_stream> origin = co_await with_timeout(server_.limit().connect_timeout, dial(where));
+    result<net::tcp_stream> origin = co_await reach(where);
     if (!origin) {
         const verdict refused = co_await refuse_connect(origin.error(), where);
         co_return refused;
@@ -294,7 +308,7 @@ task<verdict> session::forward() {
         net::tcp_stream origin = may_reuse ? server_.pool().take(origin_name) : net::tcp_stream{};
         const bool reused = origin.is_open();
         if (!reused) {
-            result<net::tcp_stream> fresh = co_await with_timeout(server_.limit().connect_timeout, dial(where));
+            result<net::tcp_stream> fresh = co_await reach(where);
             if (!fresh) {
                 const verdict refused = co_await refuse_connect(fresh.error(), where);
                 co_return refused;

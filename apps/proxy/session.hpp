@@ -80,6 +80,7 @@ private:
     task<verdict> open_tunnel();
     task<verdict> forward();
     task<result<net::tcp_stream>> dial(const http::authority& where);
+    task<result<net::tcp_stream>> reach(const http::authority& where);
     task<verdict> refuse_connect(error why, const http::authority& where);
     bool finish_request();
 

@@ -347,6 +347,13 @@ class Descriptors(ProxyTest):
     def setUp(self) -> None:
         pass
 
+    def test_idle_connections_make_room_for_a_new_origin(self):
+        """Connections that wait for their next use hold most descriptors; a new origin comes first."""
+        proxy = self.start_proxy(descriptors=64, threads=1)
+        for number in range(80):
+            site = self.site(lambda asked: response("ok"))
+            self.assertEqual(self.get(site.url(), proxy).status, 200, f"origin {number}")
+
     def test_it_survives_when_there_are_no_more_descriptors(self):
         proxy = self.start_proxy(descriptors=64, threads=1)
         origin, site = self.origin(hold), self.site(lambda asked: response("ok"))
