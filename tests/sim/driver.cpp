@@ -45,9 +45,25 @@ void read_aloud(io::sim_clock& clock) {
 
 driver::driver(const io::sim_options& options) : network_(std::make_shared<io::sim_network>(options)) {
     places_.reserve(loops_max);
+    set_dump([this] { dump(); });
+}
+
+// The last transitions of each loop's operations.
+void driver::dump() {
+    constexpr std::size_t shown = 40;
+    for (place& one : places_) {
+        if (!one.loop) continue;
+        const std::vector<flight_record> all = one.loop->slots().recorder().snapshot();
+        std::printf("%s: flight recorder, the last of %zu records\n", one.loop->name(), all.size());
+        for (std::size_t at = all.size() > shown ? all.size() - shown : 0; at < all.size(); ++at)
+            std::printf("  %10.3f ms  #%u.%u %-8s %-17s %d\n", static_cast<double>(all[at].microseconds) / 1000,
+                        all[at].index, all[at].generation, name_of(all[at].kind), name_of(all[at].state),
+                        all[at].result);
+    }
 }
 
 driver::~driver() {
+    set_dump({});
     for (unsigned index = 0; index < places_.size(); ++index)
         if (has_loop(index)) destroy_loop(index);
 }

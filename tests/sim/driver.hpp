@@ -76,6 +76,7 @@ private:
     void wait(io::reactor_sim& who, time_point until) noexcept override;
     void ended(io::reactor_sim& who, const op_counters& books) noexcept override;
     place* enter(place* next) noexcept;
+    void dump();
     bool runnable(const place& one) const noexcept;
     void take_turn(place& one);
     void catch_up();

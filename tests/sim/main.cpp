@@ -103,6 +103,7 @@ order read_order(int count, char** words) {
 
 int replay(const kind& what, const order& wanted) {
     const auto* only = wanted.steps.empty() ? nullptr : &wanted.steps;
+    fail_aloud();
     const outcome made = what.run({.seed = *wanted.seed, .only = only, .aloud = true});
     std::printf("%s seed %llu: ok, %llu operations, trace %016llx\n", what.name,
                 static_cast<unsigned long long>(*wanted.seed), static_cast<unsigned long long>(made.operations),

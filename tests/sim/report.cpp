@@ -46,7 +46,13 @@ void on_fault(const fault_report& report) noexcept {
 void fail(std::string_view why) {
     tell(why);
     if (report_room) ::_exit(3);
+    set_fault_hook(nullptr);
     std::abort();
+}
+
+void fail_aloud() noexcept {
+    report_room = nullptr;
+    set_fault_hook(&on_fault);
 }
 
 void report_to(char* room, std::size_t size) noexcept {

@@ -37,6 +37,8 @@ inline void check(bool holds, std::string_view why) {
 
 // Where fail puts its reason, and a fault of the library too. room: shared with the parent; null: standard error.
 void report_to(char* room, std::size_t size) noexcept;
+// Faults of the library are reported like fail's: in a run of its own.
+void fail_aloud() noexcept;
 // How many steps the script of the next run has, also when it fails: put here by the run, read by its parent.
 void script_length(std::atomic<std::uint64_t>* room) noexcept;
 void tell_script_length(std::uint64_t steps) noexcept;

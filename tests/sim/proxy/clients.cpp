@@ -121,14 +121,16 @@ task<void> use_tunnel(world& where, sim_random dice, bool abort) {
     const bool sent = co_await say(me.socket(), text + text_of(id, 0, early), duration::zero());
     const answered how = co_await me.next_answer();
     if (sent) must_be_well(where, {}, how);
-    if (how != answered::well) co_return;
+    if (!sent || how != answered::well) co_return;
     std::string back = me.take_tunnel();
     const std::size_t said = abort ? early + dice.below(size - early + 1) : size;
     co_await when_all(speak_into_tunnel(me, id, early, said, dice, abort), hear_from_tunnel(me, back));
     if (abort) co_return;
     const std::string tail = "last words";
     for (std::size_t at = 0; at < std::min(back.size(), size); ++at)
-        check(back[at] == static_cast<char>(letter(id, at) ^ 0x20), "a tunnel delivered other bytes");
+        if (back[at] != static_cast<char>(letter(id, at) ^ 0x20))
+            fail("a tunnel delivered other bytes: at " + std::to_string(at) + " of " + std::to_string(size) + ", " +
+                 std::to_string(back.size()) + " in all, then '" + back.substr(at, 12) + "'");
     check(back.size() <= size + tail.size(), "a tunnel delivered more than was said");
     if (!where.calm || where.ending) co_return;
     check(back.size() == size + tail.size() && back.ends_with(tail), "a tunnel lost its last bytes");

@@ -133,8 +133,10 @@ private:
         const bool chunked = now_.how == manner::chunked || now_.how == manner::slowly;
         std::string out = now_.how == manner::not_modified ? "HTTP/1.1 304 Not Modified\r\n" : "HTTP/1.1 200 OK\r\n";
         out += "X-Id: " + std::to_string(now_.id) + "\r\n";
+        const bool ends = now_.how == manner::until_close || now_.how == manner::broken;
+        if (ends) out += "Connection: close\r\n";
         if (now_.how == manner::until_close) {
-            out += "Connection: close\r\n";
+            // nothing says how long it is
         } else if (chunked) {
             out += "Transfer-Encoding: chunked\r\n";
         } else if (now_.how != manner::not_modified) {
