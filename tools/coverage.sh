@@ -15,7 +15,8 @@ build=build/coverage
 profiles=$build/profiles
 
 cmake --preset coverage --log-level=WARNING >/dev/null
-mapfile -t programs < <(ninja -C "$build" -t targets all | sed -n 's|^bin/\([a-z_]*tests\?\): .*|\1|p' | grep -vE '^(http|reference)')
+mapfile -t programs < <(ninja -C "$build" -t targets all | sed -n 's|^bin/\([a-z_]*tests\?\): .*|\1|p' |
+    grep -vE '^(http|reference)')
 cmake --build "$build" -j "${CO_WQ_JOBS:-$(nproc)}" --target "${programs[@]}" co_wq_sim co_http_proxy >/dev/null
 rm -rf "$profiles" && mkdir -p "$profiles"
 
@@ -27,7 +28,8 @@ for seed in $(seq 1 150); do "$build/bin/co_wq_sim" lifetime --seed "$seed" >/de
 for seed in $(seq 1 40); do "$build/bin/co_wq_sim" proxy --seed "$seed" >/dev/null 2>&1; done
 # signals, several loops, and the real proxy under real clients
 for reactor in epoll uring; do
-    CO_WQ_PROXY=$build/bin/co_http_proxy CO_WQ_REACTOR=$reactor timeout 300 python3 tests/e2e/process_test.py >/dev/null 2>&1 ||
+    CO_WQ_PROXY=$build/bin/co_http_proxy CO_WQ_REACTOR=$reactor timeout 300 \
+        python3 tests/e2e/process_test.py >/dev/null 2>&1 ||
         echo "coverage: e2e process on $reactor failed" >&2
 done
 llvm-profdata-19 merge -sparse -o "$build/all.profdata" "$profiles"/*.profraw

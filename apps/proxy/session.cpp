@@ -252,8 +252,8 @@ task<result<net::tcp_stream>> session::dial(const http::authority& where) {
     co_return net::tcp_stream(std::move(made->socket));
 }
 
-// Connections that wait for their next use hold descriptors: a new one comes first. The kernel may take a moment to give
-// them back.
+// Connections that wait for their next use hold descriptors: a new one comes first. The kernel may take a moment to
+// give them back.
 task<result<net::tcp_stream>> session::reach(const http::authority& where) {
     result<net::tcp_stream> made = co_await with_timeout(server_.limit().connect_timeout, dial(where));
     if (made || made.error() != errc::too_many_files || server_.pool().size() == 0) co_return made;
