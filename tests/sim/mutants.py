@@ -62,7 +62,7 @@ MUTANTS = [
      "        if (slot->held_by_kernel) {\n            settle(*slot);\n        } else {",
      "        if (!slot->held_by_kernel) {"),
     ("accepted socket of an orphan stays open", "io/reactor.cpp",
-     "if (slot.kind() == op_kind::accept && slot.result() >= 0) me.calls_.close(slot.result());", ";"),
+     "if (slot.kind() == op_kind::accept && slot.result() >= 0) me.refuse(slot.result());", ";"),
     ("awaiter dies without a word", "io/io_awaiter.cpp", "if (slot_) where_.loop->reactor().abandon(*slot_);", ""),
     ("cancelled scope still starts operations", "io/io_awaiter.cpp",
      "if (scope && scope->cancelled()) {", "if (false) {"),
