@@ -59,8 +59,8 @@ public:
     // These tasks read from the client for us: an upload, or a watch for its end. Before we read ourselves to end the
     // connection, they are ended.
     void set_reader(counting_scope* tasks) noexcept { reader_ = tasks; }
-    // From now on bytes of an answer go to the client.
-    void begin_answer() noexcept { answering_ = true; }
+    // From now on bytes of an answer go to the client, out() first. Called before each of them is sent.
+    void begin_answer();
     // The request has no body, and its end was read.
     bool request_over() const noexcept { return request_over_; }
     void log_answer(std::uint16_t status, std::string_view why = {}) const;
@@ -94,6 +94,7 @@ private:
     tunnel_plan tunnel_;
     bool first_request_ = true;
     bool answering_ = false;
+    std::string_view unsaid_;  // the rest of an interim response of ours, of which the client has the beginning
     bool request_over_ = false;  // a request without a body: nothing more of it is to come
 };
 
