@@ -55,6 +55,8 @@ session_script read_script(const std::uint8_t* data, std::size_t size) {
     out.seed = from.choice();
     out.network = network == 0 ? io::sim_options{} : sim::options_of_seed(network);
     out.network.seed = out.seed;
+    if (network % 4 == 3) out.network.datagram_faults = 64;
+    out.network.pipes = network % 2 == 0;
     out.network.send_buffer_bytes = std::max<std::uint32_t>(out.network.send_buffer_bytes, 2'000);
     const std::string_view text = from.rest();
     out.answers.reserve(answers_max);
@@ -81,6 +83,7 @@ session_script read_script(const std::uint8_t* data, std::size_t size) {
             case 'e': now->then(deed::end); break;
             case 'x': now->then(deed::close); break;
             case 'r': now->then(deed::reset); break;
+            case 'q': now->then(deed::drain); break;
             case 'z':
                 for (std::size_t i = 0; fillers < fillers_max && i < filler_bytes; ++i)
                     now->add(static_cast<char>('a' + (i * 7 + i / 31) % 26), out.marks);

@@ -6,6 +6,7 @@
 //   | p P  a segment ends here; and a short or a long pause
 //   w      a client waits until something comes
 //   e x r  ends its direction; closes; resets
+//   q      the proxy is told to end, and then to end now
 //   z      4,096 letters
 // Behind each request line and status line a field "Mark: NNN" is inserted: it tells messages apart, wherever they
 // turn up.
@@ -20,7 +21,7 @@
 
 namespace co_wq::fuzz {
 
-enum class deed : std::uint8_t { say, pause, long_pause, wait, end, close, reset };
+enum class deed : std::uint8_t { say, pause, long_pause, wait, end, close, reset, drain };
 
 struct action {
     deed what;

@@ -29,7 +29,7 @@ task<bool> hear(io::socket& on, connection& record) {
 }
 
 // False: our side is over.
-task<bool> act(io::socket& on, connection& record, const action& what, bool may_wait) {
+task<bool> act(stage& here, io::socket& on, connection& record, const action& what, bool may_wait) {
     switch (what.what) {
         case deed::say: {
             record.said += what.text;
@@ -40,6 +40,7 @@ task<bool> act(io::socket& on, connection& record, const action& what, bool may_
         }
         case deed::pause: (void)co_await sleep_for(3ms); co_return true;
         case deed::long_pause: (void)co_await sleep_for(2s); co_return true;
+        case deed::drain: drain(here.world); co_return true;
         case deed::wait: {
             if (!may_wait) co_return true;
             const bool more = co_await hear(on, record);
@@ -98,7 +99,7 @@ private:
     task<void> answer() {
         const std::vector<action> saying = std::move(now_.actions);
         for (const action& one : saying) {
-            const bool goes_on = co_await act(socket_, record_, one, false);
+            const bool goes_on = co_await act(stage_, socket_, record_, one, false);
             speaks_ = goes_on;
             if (!goes_on) co_return;
         }
@@ -127,7 +128,7 @@ task<void> run_client(stage& on, const part& script, connection& record) {
     const result<void> connected = co_await socket.connect(on.world.proxy_at(0));
     if (!connected) co_return;
     for (const action& one : script.actions) {
-        const bool goes_on = co_await act(socket, record, one, true);
+        const bool goes_on = co_await act(on, socket, record, one, true);
         if (!goes_on) break;
     }
     while (socket.is_open()) {
