@@ -27,6 +27,11 @@ bool idempotent(http::method which) noexcept {
            which == method::options;
 }
 
+// Ended in the middle of an answer, by a second signal or an exception: an end in order could say that this was all.
+session::~session() {
+    if (answer_open_) client_.reset();
+}
+
 task<std::optional<tunnel_plan>> session::run() {
     for (;;) {
         const bool there = co_await read_head();
@@ -96,7 +101,7 @@ task<bool> session::read_head() {
 
 // An interim response that was cut short is completed first.
 void session::begin_answer() {
-    answering_ = true;
+    answering_ = answer_open_ = true;
     if (unsaid_.empty()) return;
     http::byte_buffer whole;
     whole.append(std::exchange(unsaid_, {}));
@@ -147,6 +152,7 @@ task<result<void>> session::send_out() {
     begin_answer();
     const result<void> sent = co_await client_.send_all(out_.data());
     out_.clear();
+    if (sent) end_answer();
     co_return sent;
 }
 
