@@ -209,6 +209,7 @@ task<verdict> exchange::pass_answer() {
     session_.log_answer(answer.status);
     if (upgraded) {
         const bool sent = co_await flush();
+        if (sent) session_.end_answer();
         co_return sent&& head.upgrade&& request_over_ ? verdict::become_tunnel : verdict::reset;
     }
     const verdict passed = co_await pass_body(outgoing);
@@ -262,6 +263,7 @@ task<bool> exchange::flush() {
 }
 
 verdict exchange::finished(body_kind outgoing) noexcept {
+    session_.end_answer();
     origin_reusable_ = response_.head().keep_alive && request_over_ && !upload_broken_ && origin_input_.empty() &&
                        response_.done() && !session_.server().draining();
     const bool keeps = client_keeps_ && request_over_ && outgoing != body_kind::until_eof;

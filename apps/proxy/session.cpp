@@ -27,6 +27,11 @@ bool idempotent(http::method which) noexcept {
            which == method::options;
 }
 
+// Ended in the middle of an answer, by a second signal or an exception: an end in order could say that this was all.
+session::~session() {
+    if (answer_open_) client_.reset();
+}
+
 task<std::optional<tunnel_plan>> session::run() {
     for (;;) {
         const bool there = co_await read_head();
@@ -94,6 +99,16 @@ task<bool> session::read_head() {
     }
 }
 
+// An interim response that was cut short is completed first.
+void session::begin_answer() {
+    answering_ = answer_open_ = true;
+    if (unsaid_.empty()) return;
+    http::byte_buffer whole;
+    whole.append(std::exchange(unsaid_, {}));
+    whole.append(out_.data());
+    out_ = std::move(whole);
+}
+
 // Takes the end of a request that has no body; what is left in input() is the next one's or a tunnel's.
 bool session::finish_request() {
     const http::h1::step step = request_.parse(input_.data());
@@ -110,7 +125,6 @@ void session::log_answer(std::uint16_t status, std::string_view why) const {
 task<verdict> session::refuse(std::uint16_t status, std::string_view detail, bool may_keep) {
     const bool keep_alive = may_keep && request_over_ && request_.head().keep_alive && !server_.draining();
     ++server_.count().refused;
-    answering_ = true;
     log_answer(status, detail);
     out_.clear();
     http::write_error_page(out_,
@@ -135,8 +149,10 @@ task<verdict> session::say_and_close(bool keep_alive) {
 
 // What was said is not said again.
 task<result<void>> session::send_out() {
+    begin_answer();
     const result<void> sent = co_await client_.send_all(out_.data());
     out_.clear();
+    if (sent) end_answer();
     co_return sent;
 }
 
@@ -187,8 +203,10 @@ task<void> session::watch_client(cancel_scope& request_scope) {
     const result<void> waited = co_await sleep_for(std::chrono::milliseconds(500));
     if (!waited) co_return;
     if (!answering_ && request_.head().version == http::h1::version::http_1_1) {
-        const result<std::size_t> asked = co_await client_.socket().send(as_bytes(http::continue_response));
+        // without waiting: an answer that begins meanwhile would be a second sender
+        const result<std::size_t> asked = client_.socket().send_now(as_bytes(http::continue_response));
         if (!asked) co_return request_scope.cancel();
+        if (*asked > 0) unsaid_ = http::continue_response.substr(*asked);
     }
     const result<void> gone = co_await client_.socket().ready(io::direction::hang_up);
     if (gone) request_scope.cancel();
@@ -289,8 +307,9 @@ task<verdict> session::open_tunnel() {
         co_return refused;
     }
     log_answer(200);
-    answering_ = true;
-    const result<void> sent = co_await client_.send_all(as_bytes(http::tunnel_established));
+    out_.clear();
+    out_.append(http::tunnel_established);
+    const result<void> sent = co_await send_out();
     if (!sent) co_return verdict::reset;
     tunnel_ = {std::move(*origin), std::move(input_), {}, {}};
     if (log::enabled(log::level::debug)) tunnel_.name = name_of(where);

@@ -39,6 +39,8 @@ bool idempotent(http::method which) noexcept;
 class session : public list_hook<session> {
 public:
     session(proxy_server& server, net::tcp_stream& client) noexcept : server_(server), client_(client) {}
+    session(const session&) = delete;
+    ~session();
 
     // A tunnel to run, or nothing: the connection is over.
     task<std::optional<tunnel_plan>> run();
@@ -59,8 +61,10 @@ public:
     // These tasks read from the client for us: an upload, or a watch for its end. Before we read ourselves to end the
     // connection, they are ended.
     void set_reader(counting_scope* tasks) noexcept { reader_ = tasks; }
-    // From now on bytes of an answer go to the client.
-    void begin_answer() noexcept { answering_ = true; }
+    // From now on bytes of an answer go to the client, out() first. Called before each of them is sent.
+    void begin_answer();
+    // All of it has gone to the client.
+    void end_answer() noexcept { answer_open_ = false; }
     // The request has no body, and its end was read.
     bool request_over() const noexcept { return request_over_; }
     void log_answer(std::uint16_t status, std::string_view why = {}) const;
@@ -95,6 +99,8 @@ private:
     tunnel_plan tunnel_;
     bool first_request_ = true;
     bool answering_ = false;
+    bool answer_open_ = false;  // the client has the beginning of an answer without its end
+    std::string_view unsaid_;  // the rest of an interim response of ours, of which the client has the beginning
     bool request_over_ = false;  // a request without a body: nothing more of it is to come
 };
 

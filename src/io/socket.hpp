@@ -194,6 +194,13 @@ public:
     [[nodiscard]] detail::send_parts_awaiter send_all(std::array<const_bytes, 3> parts) const noexcept {
         return {where_, parts};
     }
+    // What can be sent without waiting; 0: nothing. Only while no other send is under way.
+    [[nodiscard]] result<std::size_t> send_now(const_bytes data) const noexcept {
+        const std::int32_t sent = calls().send_now(handle(), data);
+        if (sent >= 0) return static_cast<std::size_t>(sent);
+        if (sent == would_block) return std::size_t{0};
+        return std::unexpected(from_errno(-sent));
+    }
     // Sends all that the pipe holds.
     [[nodiscard]] detail::send_pipe_awaiter send_all(pipe_pair& pipe) const noexcept { return {where_, pipe}; }
     [[nodiscard]] detail::connect_awaiter connect(const socket_address& peer) const noexcept { return {where_, peer}; }

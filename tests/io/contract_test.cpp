@@ -60,6 +60,29 @@ TEST_P(contract, bytes_arrive_whole_and_in_order_in_both_directions_through_half
     expect_quiet();
 }
 
+TEST_P(contract, what_is_sent_without_waiting_is_as_much_as_there_is_room_for) {
+    loop->run([](event_loop& here) -> task<void> {
+        connection pair = co_await make_connection(here);
+        const auto data = pattern(64 * 1024);
+        std::vector<std::byte> taken;
+        for (;;) {
+            const result<std::size_t> sent = pair.near.send_now(data);
+            EXPECT_TRUE(sent.has_value()) << sent.error().message();
+            if (!sent || *sent == 0) break;
+            taken.insert(taken.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(*sent));
+        }
+        EXPECT_FALSE(taken.empty());
+        const auto rest = pattern(100'000, 3);  // waits for the room that reading makes
+        auto [sent, got] = co_await when_all(send_and_half_close(pair.near, rest), read_to_end(pair.far));
+        taken.insert(taken.end(), rest.begin(), rest.end());
+        EXPECT_TRUE(got == taken);
+        pair.far.reset();
+        (void)co_await pair.near.ready(direction::hang_up);
+        EXPECT_FALSE(pair.near.send_now(data).has_value());
+    }(*loop));
+    expect_quiet();
+}
+
 TEST_P(contract, leased_receives_give_way_to_borrowed_ones_without_losing_a_byte) {
     loop->run([](event_loop& here) -> task<void> {
         connection pair = co_await make_connection(here);

@@ -193,8 +193,9 @@ task<void> talk_echo(world& where, io::socket client) {
     (void)co_await say(client, "last words", duration::zero());
 }
 
-template <task<void> (*Talk)(world&, io::socket)>
-task<void> accept_for_ever(world& where, io::socket_address at) {
+}  // namespace
+
+task<void> accept_for_ever(world& where, io::socket_address at, std::function<task<void>(io::socket)> talk) {
     io::event_loop& here = where.outside();
     result<io::native_handle> handle = here.reactor().calls().open_listener(at, 64, false);
     check(handle.has_value(), "an origin cannot listen");
@@ -202,16 +203,19 @@ task<void> accept_for_ever(world& where, io::socket_address at) {
     for (;;) {
         result<io::socket> client = co_await listener.accept();
         if (client) {
-            where.scopes[0]->spawn(Talk(where, std::move(*client)), "origin");
+            where.scopes[0]->spawn(talk(std::move(*client)), "origin");
         } else {
             (void)co_await sleep_for(std::chrono::milliseconds(20));
         }
     }
 }
 
-}  // namespace
+task<void> http_origin(world& where, io::socket_address at) {
+    return accept_for_ever(where, at, [&where](io::socket client) { return talk_http(where, std::move(client)); });
+}
 
-task<void> http_origin(world& where, io::socket_address at) { return accept_for_ever<&talk_http>(where, at); }
-task<void> echo_origin(world& where, io::socket_address at) { return accept_for_ever<&talk_echo>(where, at); }
+task<void> echo_origin(world& where, io::socket_address at) {
+    return accept_for_ever(where, at, [&where](io::socket client) { return talk_echo(where, std::move(client)); });
+}
 
 }  // namespace co_wq::sim::proxy

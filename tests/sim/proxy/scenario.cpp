@@ -38,15 +38,6 @@ io::sim_options network_of(std::uint64_t seed) {
     return chosen;
 }
 
-co_wq::proxy::options proxy_options() {
-    co_wq::proxy::options chosen;
-    chosen.threads = 1;
-    chosen.names.servers = "127.0.0.1:53";
-    chosen.names.hosts_file.clear();
-    chosen.names.search = false;
-    return chosen;
-}
-
 std::vector<step> script_of(io::sim_random& dice, bool calm) {
     std::vector<step> script(3 + dice.below(12));
     for (step& one : script) {
@@ -57,35 +48,6 @@ std::vector<step> script_of(io::sim_random& dice, bool calm) {
         if (dice.one_in(calm ? 10'000 : 60)) one.what = act::drain;
     }
     return script;
-}
-
-task<void> run_server(world& where, unsigned index) {
-    co_await where.servers[index]->run();
-    --where.servers_running;
-}
-
-void start_proxy(world& where, unsigned loops) {
-    where.servers.emplace_back();
-    where.doors = loops;
-    for (unsigned index = 1; index <= loops; ++index) {
-        where.drive.add_loop(index == 1 ? "proxy 0" : "proxy 1");
-        where.drive.on(index, [&] {
-            io::event_loop& loop = where.drive.loop(index);
-            const auto listener = loop.reactor().calls().open_listener(where.proxy_at(index - 1), 128, false);
-            check(listener.has_value(), "the proxy cannot listen");
-            where.servers.push_back(std::make_unique<co_wq::proxy::proxy_server>(
-                where.group, loop, net::tcp_listener::adopt(loop, *listener)));
-            where.scopes.push_back(std::make_unique<counting_scope>(loop));
-            ++where.servers_running;
-            where.scopes.back()->spawn(run_server(where, index), "server");
-        });
-    }
-}
-
-void drain(world& where) {
-    where.ending = true;
-    for (unsigned index = 1; index < where.servers.size(); ++index)
-        where.drive.on(index, [&] { where.servers[index]->drain(); });
 }
 
 void play(world& where, const step& one, counting_scope& visitors) {
@@ -114,44 +76,13 @@ const char* name_of(const step& one) noexcept {
     return one.what == act::client ? name_of_client(one.kind) : names[static_cast<unsigned>(one.what)];
 }
 
-void end(world& where, counting_scope& visitors) {
-    io::sim_options calm = where.drive.network().options();
-    calm.exhausted = 0;
-    where.drive.network().set_options(calm);
-    const auto hours = [&](int count) { return where.drive.clock().now() + std::chrono::hours(count); };
-    check(where.drive.run_until_done(hours(2), [&] { return visitors.empty(); }), "a client waits for ever");
-    drain(where);
-    check(where.drive.run_until_done(hours(1), [&] { return where.servers_running == 0; }), "the proxy does not end");
-    where.drive.on(0, [&] { where.scopes[0]->destroy_all(); });
-    for (unsigned index = 1; index < where.servers.size(); ++index)
-        where.drive.on(index, [&] {
-            where.scopes[index].reset();
-            where.servers[index].reset();
-        });
-    for (unsigned index = 0; index < where.drive.loops(); ++index) where.drive.destroy_loop(index);
-    where.scopes[0].reset();
-    while (where.drive.clock().next_event() != no_deadline)
-        (void)where.drive.clock().step(where.drive.clock().next_event());
-    check(where.drive.network().open_sockets() == 0, "a socket was left open");
-}
-
 }  // namespace
-
-world::world(const request& what)
-    : dice(what.seed ^ 0xC0FFEE), drive(network_of(what.seed)), time(drive.clock()), group(proxy_options()) {
-    calm = calm_seed(what.seed);
-    if (what.aloud) read_aloud(drive.clock());
-}
-
-world::~world() = default;
-
-io::socket_address world::proxy_at(unsigned which) const {
-    return io::socket_address::loopback(static_cast<std::uint16_t>(18100 + which % doors));
-}
 
 outcome run(const request& what) {
     log::set_level(log::level::off);
-    world where(what);
+    world where(network_of(what.seed), what.seed);
+    where.calm = calm_seed(what.seed);
+    if (what.aloud) read_aloud(where.drive.clock());
     io::sim_random dice(what.seed * 5 + 3);
     const std::vector<step> script = script_of(dice, where.calm);
     tell_script_length(script.size());

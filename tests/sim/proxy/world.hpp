@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,7 +53,7 @@ inline constexpr std::uint16_t http_port = 80, echo_port = 443, silent_port = 81
 inline constexpr std::uint32_t upload_mark = 0x10000;  // an upload's text is that of its ID and this
 
 struct world {
-    explicit world(const request& what);
+    world(const io::sim_options& network, std::uint64_t seed);
     ~world();
 
     io::event_loop& outside() { return drive.loop(0); }
@@ -79,11 +80,19 @@ struct world {
     std::vector<std::unique_ptr<counting_scope>> scopes;               // of loop 0: everything outside
 };
 
+// The proxy's servers, on loops of their own. The outside's loop is there.
+void start_proxy(world& where, unsigned loops);
+// Tells the proxy to end.
+void drain(world& where);
+// Waits for the clients, ends everything, and checks that nothing is left.
+void end(world& where, counting_scope& visitors);
+
 // Answers queries for the names of this world.
 void start_name_server(world& where);
 // Accept for ever, on the outside loop.
 task<void> http_origin(world& where, io::socket_address at);
 task<void> echo_origin(world& where, io::socket_address at);
+task<void> accept_for_ever(world& where, io::socket_address at, std::function<task<void>(io::socket)> talk);
 
 // What a client does; each is one step of the script.
 inline constexpr unsigned client_kinds = 10;
