@@ -211,4 +211,10 @@ equivalent = [
      "acquires what the waiter did; it stays for executors that drop on threads of their own"),
     (order("completion_leave_relaxed", _remote, "task/completion.cpp", "state_.exchange(state::abandoned, @)",
            "acq_rel", "relaxed", _done), "the other side of completion_drain_relaxed"),
+    (order("run_on_reach_no_release", _remote, "task/run_on.cpp", "reach_.store(reach::open, @)", "release", "relaxed",
+           _run_on),
+     "no model has a queue that dies while a waiter posts to it (the simulated lifetimes do, on one thread); the order "
+     "keeps the post before the queue's death"),
+    (order("run_on_reach_no_acquire", _remote, "task/run_on.cpp", "compare_exchange_weak(expected, reach::gone, @)",
+           "acquire", "relaxed", _run_on), "the other side of run_on_reach_no_release"),
 ]
