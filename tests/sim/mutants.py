@@ -108,7 +108,7 @@ def prepare():
     """A copy of the sources with a build of its own; files that did not change keep their time."""
     tree = BUILD / "tree"
     tree.mkdir(parents=True, exist_ok=True)
-    for part in ("src", "apps", "tests/sim", "cmake"):
+    for part in ("src", "apps", "tests/sim", "tests/fuzz", "cmake"):
         for path in (one for one in (ROOT / part).rglob("*") if one.is_file()):
             copy = tree / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
