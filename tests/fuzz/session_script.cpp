@@ -52,9 +52,9 @@ session_script read_script(const std::uint8_t* data, std::size_t size) {
     input from(data, size);
     session_script out;
     const std::uint8_t network = from.choice();
-    out.seed = from.choice();
+    const std::uint8_t seed = from.choice();
     out.network = network == 0 ? io::sim_options{} : sim::options_of_seed(network);
-    out.network.seed = out.seed;
+    out.network.seed = seed;
     if (network % 4 == 3) out.network.datagram_faults = 64;
     out.network.pipes = network % 2 == 0;
     out.network.send_buffer_bytes = std::max<std::uint32_t>(out.network.send_buffer_bytes, 2'000);

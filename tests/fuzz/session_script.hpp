@@ -45,7 +45,6 @@ private:
 
 struct session_script {
     io::sim_options network;
-    std::uint64_t seed = 0;
     part clients[2];
     std::vector<part> answers;  // in the order in which requests reach origins
     unsigned marks = 0;

@@ -142,7 +142,7 @@ task<void> run_client(stage& on, const part& script, connection& record) {
 session_record play(session_script script) {
     log::set_level(log::level::off);
     session_record record;
-    sim::proxy::world world(script.network, script.seed);
+    sim::proxy::world world(script.network);
     stage on{world, script, record};
     world.drive.add_loop("outside");
     world.scopes.push_back(std::make_unique<counting_scope>(world.outside()));

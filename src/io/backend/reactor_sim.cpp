@@ -116,7 +116,7 @@ void reactor_sim::perform(op_tag tag) {
         slot.kind() == op_kind::send
             ? try_to_send(entry, slot)
             : calls_.attempt(entry, slot.kind(), static_cast<op_detail>(slot.detail), slot.io, buffers_);
-    if (got != would_block) complete(*find_held(tag), got);
+    if (got != would_block) complete(*one, got);
 }
 
 // A send that is not over goes on when there is room again.

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sync/timer_queue.hpp"
+
 namespace co_wq::io {
 
 // ---- numbers, addresses, notices
@@ -68,7 +70,7 @@ duration sim_network::latency() noexcept {
     const auto span = static_cast<std::uint64_t>((options_.latency_max - options_.latency_min).count());
     duration chosen = options_.latency_min + duration(static_cast<std::int64_t>(random().below(span + 1)));
     if (random().chance(options_.coincidences)) {
-        constexpr std::int64_t tick = 1 << 16;  // timer_queue::tick
+        constexpr std::int64_t tick = timer_queue::tick.count();
         const std::int64_t at = (clock_.now() + chosen).time_since_epoch().count();
         chosen += duration((tick - at % tick) % tick);
     }

@@ -134,7 +134,6 @@ task<void> use_tunnel(world& where, sim_random dice, bool abort) {
     check(back.size() <= size + tail.size(), "a tunnel delivered more than was said");
     if (!where.calm || where.ending) co_return;
     check(back.size() == size + tail.size() && back.ends_with(tail), "a tunnel lost its last bytes");
-    ++where.exchanges;
 }
 
 task<void> ask_nonsense(world& where, sim_random dice) {

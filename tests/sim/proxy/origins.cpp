@@ -90,7 +90,8 @@ private:
             case happening::end: {
                 check(!nonsense_, "nonsense reached an origin");
                 check(uploaded_ == now_.upload, "an upload arrived that was not as long as the client's");
-                ++where_.executed[now_.id];
+                // a request that may be repeated is, once
+                check(++where_.executed[now_.id] <= (now_.upload > 0 ? 1u : 2u), "a request was executed too often");
                 where_.note("executed", now_.id, static_cast<std::int64_t>(uploaded_));
                 if (answered_) break;
                 const bool sent = co_await answer();

@@ -80,7 +80,7 @@ const char* name_of(const step& one) noexcept {
 
 outcome run(const request& what) {
     log::set_level(log::level::off);
-    world where(network_of(what.seed), what.seed);
+    world where(network_of(what.seed));
     where.calm = calm_seed(what.seed);
     if (what.aloud) read_aloud(where.drive.clock());
     io::sim_random dice(what.seed * 5 + 3);

@@ -122,9 +122,6 @@ visitor::answered visitor::settle(answered how) {
     const errand what = asked_.empty() ? errand{} : asked_.front();
     if (!asked_.empty()) asked_.pop_front();
     where_.note("answered", what.id, static_cast<int>(how));
-    if (how == answered::well) ++where_.exchanges;
-    if (how == answered::refused) ++where_.refusals;
-    if (how == answered::broken) ++where_.broken;
     if (where_.calm && !where_.ending) {
         if (what.how == manner::broken && what.size > 1 && !what.head_only)
             check(how != answered::well, "an answer that broke off arrived whole");

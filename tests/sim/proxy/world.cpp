@@ -19,8 +19,7 @@ task<void> run_server(world& where, unsigned index) {
 
 }  // namespace
 
-world::world(const io::sim_options& network, std::uint64_t seed)
-    : dice(seed ^ 0xC0FFEE), drive(network), time(drive.clock()), group(proxy_options()) {}
+world::world(const io::sim_options& network) : drive(network), time(drive.clock()), group(proxy_options()) {}
 
 world::~world() = default;
 

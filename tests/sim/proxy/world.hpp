@@ -53,7 +53,7 @@ inline constexpr std::uint16_t http_port = 80, echo_port = 443, silent_port = 81
 inline constexpr std::uint32_t upload_mark = 0x10000;  // an upload's text is that of its ID and this
 
 struct world {
-    world(const io::sim_options& network, std::uint64_t seed);
+    explicit world(const io::sim_options& network);
     ~world();
 
     io::event_loop& outside() { return drive.loop(0); }
@@ -63,7 +63,6 @@ struct world {
     // A client's connection to one of the proxy's loops.
     io::socket_address proxy_at(unsigned which) const;
 
-    io::sim_random dice;
     driver drive;
     virtual_time time;
     bool calm = false;     // nothing goes wrong but what clients and origins do on purpose
@@ -72,9 +71,6 @@ struct world {
     unsigned servers_running = 0;
     std::uint32_t next_id = 0;
     std::map<std::uint32_t, unsigned> executed;  // whole requests that origins have seen, by ID
-    std::uint64_t exchanges = 0;  // that went well from end to end
-    std::uint64_t refusals = 0;   // that the proxy answered with an error
-    std::uint64_t broken = 0;     // connections that ended before their answer
     co_wq::proxy::server_group group;
     std::vector<std::unique_ptr<co_wq::proxy::proxy_server>> servers;  // by loop, the first has none
     std::vector<std::unique_ptr<counting_scope>> scopes;               // of loop 0: everything outside
