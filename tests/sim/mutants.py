@@ -8,16 +8,11 @@ that does not compile, is an error: the table follows the code.
 usage: mutants.py [--list] [--seeds N] [NAME...]
 """
 import argparse
-import os
 import re
-import shutil
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build" / "mutants"
+from broken_tree import BrokenTree, choose, run
 
 # name, file below src/, text, what takes its place
 MUTANTS = [
@@ -100,40 +95,8 @@ MUTANTS = [
 ]
 
 
-def run(command, **options):
-    return subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-
-
-def prepare():
-    """A copy of the sources with a build of its own; files that did not change keep their time."""
-    tree = BUILD / "tree"
-    tree.mkdir(parents=True, exist_ok=True)
-    for part in ("src", "apps", "tests/sim", "tests/fuzz", "cmake"):
-        for path in (one for one in (ROOT / part).rglob("*") if one.is_file()):
-            copy = tree / path.relative_to(ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if not copy.exists() or copy.read_bytes() != path.read_bytes():
-                shutil.copyfile(path, copy)
-    top = (ROOT / "CMakeLists.txt").read_text() + "add_subdirectory(tests/sim)\n"
-    if not (tree / "CMakeLists.txt").exists() or (tree / "CMakeLists.txt").read_text() != top:
-        (tree / "CMakeLists.txt").write_text(top)
-    return tree
-
-
-def compile_tree(tree):
-    binary = BUILD / "out"
-    if not (binary / "build.ninja").exists():
-        done = run(["cmake", "-G", "Ninja", "-S", tree, "-B", binary, "-DCMAKE_CXX_COMPILER=clang++-19",
-                    "-DCMAKE_C_COMPILER=clang-19", "-DCMAKE_BUILD_TYPE=Release",
-                    "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG -w", "-DCO_WQ_TESTS=OFF", "-DCO_WQ_BENCH=OFF"])
-        if done.returncode != 0:
-            return done
-    return run(["cmake", "--build", binary, "--target", "co_wq_sim"])
-
-
-def caught_at(seeds):
+def caught_at(program, seeds):
     """The first seed that fails, and why; None if all pass."""
-    program = BUILD / "out" / "bin" / "co_wq_sim"
     done = run([program, "lifetime", "--first-seed", "1", "--seeds", str(seeds), "--jobs", "2"], timeout=900)
     failures = re.findall(r"^lifetime seed (\d+) FAILED: (.*)$", done.stdout, re.M)
     if done.returncode == 0 or not failures:
@@ -148,34 +111,23 @@ def main():
     parser.add_argument("--seeds", type=int, default=4000)
     parser.add_argument("--list", action="store_true")
     wanted = parser.parse_args()
-    chosen = [one for one in MUTANTS if not wanted.names or one[0] in wanted.names]
-    unknown = set(wanted.names) - {one[0] for one in MUTANTS}
-    if unknown:
-        sys.exit(f"mutants: no mutant is called {', '.join(sorted(unknown))}; --list names them")
+    chosen = choose(MUTANTS, wanted.names, "mutants")
     if wanted.list:
         print("\n".join(one[0] for one in MUTANTS))
         return
-    tree = prepare()
-    built = compile_tree(tree)
-    if built.returncode != 0:
-        sys.exit(f"mutants: the unchanged sources do not build\n{built.stdout[-3000:]}")
-    found = caught_at(wanted.seeds)
+    tree = BrokenTree("mutants", ("src", "apps", "tests/sim", "tests/fuzz", "cmake"),
+                      ["-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG -w", "-DCO_WQ_TESTS=OFF", "-DCO_WQ_BENCH=OFF"],
+                      "add_subdirectory(tests/sim)\n")
+    program = tree.program("co_wq_sim")
+    tree.build("co_wq_sim", "the unchanged tree")
+    found = caught_at(program, wanted.seeds)
     if found:
         sys.exit(f"mutants: the unchanged sources fail at seed {found[0]}: {found[1]}")
     escaped, early, began = [], 0, time.time()
     for name, place, old, new in chosen:
-        path = tree / "src" / place
-        before = path.read_text()
-        if before.count(old) != 1:
-            sys.exit(f"mutants: '{name}': its text is {before.count(old)} times in src/{place}, not once")
-        path.write_text(before.replace(old, new))
-        try:
-            built = compile_tree(tree)
-            if built.returncode != 0:
-                sys.exit(f"mutants: '{name}' does not compile\n{built.stdout[-3000:]}")
-            found = caught_at(wanted.seeds)
-        finally:
-            path.write_text(before)
+        with tree.changed(name, f"src/{place}", old, new):
+            tree.build("co_wq_sim", f"'{name}'")
+            found = caught_at(program, wanted.seeds)
         if found:
             early += found[0] <= 100
             print(f"caught at seed {found[0]:4}  {name}: {found[1][:110]}", flush=True)
@@ -189,5 +141,4 @@ def main():
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("CCACHE_BASEDIR", str(BUILD / "tree"))
     main()

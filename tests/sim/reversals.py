@@ -6,15 +6,11 @@ usage: reversals.py [--list] [NAME...]
 """
 import argparse
 import re
-import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build" / "reversals"
-PARTS = ("src", "apps", "tests", "cmake", "examples")
+from broken_tree import BrokenTree, choose, run
 
 # name, file, text, without the fix, test program, test
 FIXES = [
@@ -38,50 +34,10 @@ FIXES = [
 ]
 
 
-def run(command, **options):
-    return subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-
-
-def prepare():
-    tree = BUILD / "tree"
-    for part in PARTS:
-        for path in (one for one in (ROOT / part).rglob("*") if one.is_file()):
-            copy = tree / path.relative_to(ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if not copy.exists() or copy.read_bytes() != path.read_bytes():
-                shutil.copy2(path, copy)
-    for name in ("CMakeLists.txt", "LICENSE", "README.md"):
-        if (ROOT / name).exists():
-            shutil.copy2(ROOT / name, tree / name)
-    return tree
-
-
-def without(name, source, old, new):
-    """The source without the fix, which is one text or several."""
-    for text, instead in ((old, new),) if isinstance(old, str) else zip(old, new):
-        if source.count(text) != 1:
-            sys.exit(f"reversals: '{name}': a text of it is there {source.count(text)} times, not once: {text!r}")
-        source = source.replace(text, instead)
-    return source
-
-
-def build(tree, target):
-    out = BUILD / "out"
-    if not (out / "build.ninja").exists():
-        made = run(["cmake", "-G", "Ninja", "-S", tree, "-B", out, "-DCMAKE_CXX_COMPILER=clang++-19",
-                    "-DCMAKE_C_COMPILER=clang-19", "-DCMAKE_BUILD_TYPE=Release",
-                    "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -g1 -DNDEBUG", "-DCO_WQ_BENCH=OFF"])
-        if made.returncode != 0:
-            sys.exit(f"reversals: the tree cannot be configured\n{made.stdout[-3000:]}")
-    made = run(["cmake", "--build", out, "--target", target])
-    if made.returncode != 0:
-        sys.exit(f"reversals: {target} does not build\n{made.stdout[-3000:]}")
-
-
 def passes(program, test):
-    done = run([BUILD / "out" / "bin" / program, "--gtest_brief=1", f"--gtest_filter={test}"], timeout=120)
+    done = run([program, "--gtest_brief=1", f"--gtest_filter={test}"], timeout=120)
     if re.search(r"\b0 tests (from|ran)", done.stdout):
-        sys.exit(f"reversals: {program} has no test {test}")
+        sys.exit(f"reversals: {program.name} has no test {test}")
     return done.returncode == 0
 
 
@@ -90,29 +46,23 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="fixes to take back; all when none is named")
     parser.add_argument("--list", action="store_true")
     wanted = parser.parse_args()
-    unknown = set(wanted.names) - {one[0] for one in FIXES}
-    if unknown:
-        sys.exit(f"reversals: no fix is called {', '.join(sorted(unknown))}; --list names them")
+    chosen = choose(FIXES, wanted.names, "reversals")
     if wanted.list:
         print("\n".join(one[0] for one in FIXES))
         return
-    tree, began, missed = prepare(), time.time(), 0
-    chosen = [one for one in FIXES if not wanted.names or one[0] in wanted.names]
+    tree = BrokenTree("reversals", ("src", "apps", "tests", "cmake", "examples", "README.md", "LICENSE"),
+                      ["-DCMAKE_CXX_FLAGS_RELEASE=-O2 -g1 -DNDEBUG", "-DCO_WQ_BENCH=OFF"])
+    began, missed = time.time(), 0
     for name, place, old, new, program, test in chosen:
-        build(tree, program)
-        if not passes(program, test):
+        tree.build(program, program)
+        if not passes(tree.program(program), test):
             sys.exit(f"reversals: {program} {test} fails with the fix in place")
-        path = tree / place
-        before = path.read_text()
-        path.write_text(without(name, before, old, new))
-        try:
-            build(tree, program)
+        with tree.changed(name, place, old, new):
+            tree.build(program, f"the tree without '{name}'")
             try:
-                noticed = not passes(program, test)
+                noticed = not passes(tree.program(program), test)
             except subprocess.TimeoutExpired:
                 noticed = True  # without the fix somebody waits for ever
-        finally:
-            path.write_text(before)
         missed += not noticed
         print(f"{'noticed' if noticed else 'MISSED '}  {name}: {program} {test}", flush=True)
     print(f"reversals: {len(chosen) - missed} of {len(chosen)} noticed; {time.time() - began:.0f} s")
