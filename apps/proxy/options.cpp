@@ -23,17 +23,25 @@ void complain(std::string_view what) {
     std::fprintf(stderr, "co_http_proxy: %s (--help lists the options)\n", on_one_line(what).c_str());
 }
 
-bool check(const options& given, const std::string& reactor, const std::string& level, std::string& wrong) {
+// The options that are words, as they were given.
+struct given_words {
+    std::string reactor = "auto", level = "info", chaos;
+};
+
+bool check(const options& given, const given_words& words, std::string& wrong) {
     const result<io::socket_address> where = io::socket_address::parse(given.host, given.port);
     if (!where) {
         wrong = "--host " + given.host + ": not a numeric IPv4 or IPv6 address";
     } else if (!where->is_loopback() && !given.open) {
         wrong = "--host " + given.host +
                 " is reachable by others and would serve everybody: add --open if that is wanted, or use 127.0.0.1";
-    } else if (!io::reactor_kind_from(reactor) || reactor == "sim") {
-        wrong = "--reactor " + reactor + ": one of auto, epoll, uring";
-    } else if (!log::level_from(level)) {
-        wrong = "--log-level " + level + ": one of trace, debug, info, warn, error, off";
+    } else if (!io::reactor_kind_from(words.reactor) || words.reactor == "sim") {
+        wrong = "--reactor " + words.reactor + ": one of auto, epoll, uring";
+    } else if (!log::level_from(words.level)) {
+        wrong = "--log-level " + words.level + ": one of trace, debug, info, warn, error, off";
+    } else if (!words.chaos.empty() && !io::chaos_from(words.chaos)) {
+        wrong = "--chaos " + words.chaos +
+                ": SEED:RATE, a whole number and a share of completions above 0 up to 1, such as 7:0.01";
     }
     return wrong.empty();
 }
@@ -57,7 +65,7 @@ std::string on_one_line(std::string_view text) {
 
 parse_outcome parse_options(int count, char** words, options& out) {
     CLI::App app{"co_http_proxy: a forward proxy for HTTP/1.1 and CONNECT", "co_http_proxy"};
-    std::string reactor = "auto", level = "info";
+    given_words given;
     bool quiet = false, verbose = false, append = false, version = false;
     app.add_option("--host", out.host, "address to listen on")->type_name("ADDRESS")->capture_default_str();
     app.add_option("--port", out.port, "port to listen on, 0 for any")
@@ -67,9 +75,9 @@ parse_outcome parse_options(int count, char** words, options& out) {
     app.add_option("--threads", out.threads, "event loops; 0: one per core")
         ->check(CLI::Range(0u, 1024u))
         ->capture_default_str();
-    app.add_option("--reactor", reactor, "auto, epoll or uring")->type_name("NAME")->capture_default_str();
+    app.add_option("--reactor", given.reactor, "auto, epoll or uring")->type_name("NAME")->capture_default_str();
     app.add_flag("--open", out.open, "serve other machines without rules");
-    app.add_option("--log-level", level, "trace, debug, info, warn, error or off")
+    app.add_option("--log-level", given.level, "trace, debug, info, warn, error or off")
         ->type_name("LEVEL")
         ->capture_default_str();
     app.add_option("--log-file", out.log.file, "write the log to a file instead of standard error")->type_name("PATH");
@@ -89,6 +97,8 @@ parse_outcome parse_options(int count, char** words, options& out) {
     add_milliseconds(app, "--response-timeout-ms", out.limit.response_timeout, "until the origin's answer begins");
     add_milliseconds(app, "--idle-timeout-ms", out.limit.idle_timeout, "without a byte, in bodies and tunnels");
     add_milliseconds(app, "--drain-timeout-ms", out.limit.drain_timeout, "for what is under way after SIGTERM");
+    app.add_option("--chaos", given.chaos, "for staging: disturb this share of completions, such as 7:0.01")
+        ->type_name("SEED:RATE");
     app.add_flag("--version", version, "print the version");
     try {
         app.parse(count, words);
@@ -104,12 +114,13 @@ parse_outcome parse_options(int count, char** words, options& out) {
         return parse_outcome::done;
     }
     std::string wrong;
-    if (!check(out, reactor, level, wrong)) {
+    if (!check(out, given, wrong)) {
         complain(wrong);
         return parse_outcome::wrong;
     }
-    out.reactor = *io::reactor_kind_from(reactor);
-    out.log.minimum = quiet ? log::level::warn : verbose ? log::level::debug : *log::level_from(level);
+    out.reactor = *io::reactor_kind_from(given.reactor);
+    if (!given.chaos.empty()) out.chaos = *io::chaos_from(given.chaos);
+    out.log.minimum = quiet ? log::level::warn : verbose ? log::level::debug : *log::level_from(given.level);
     if (out.trace_packets) out.log.minimum = log::level::trace;
     out.log.append = append;
     out.log.console = out.log.file.empty();

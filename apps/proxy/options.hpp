@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "io/chaos.hpp"
 #include "io/reactor.hpp"
 #include "net/dns/resolver_options.hpp"
 
@@ -35,6 +36,7 @@ struct options {
     bool open = false;     // serve others than this machine without rules
     bool trace_packets = false;
     io::reactor_kind reactor = io::reactor_kind::automatic;
+    io::chaos_options chaos;
     log::options log;
     net::dns::resolver_options names;
     limits limit;

@@ -142,7 +142,7 @@ void proxy_server::end() {
 }
 
 server_group::server_group(const options& chosen)
-    : options_(chosen), runtime_({.threads = chosen.threads, .reactor = chosen.reactor}) {
+    : options_(chosen), runtime_({.threads = chosen.threads, .reactor = chosen.reactor, .chaos = chosen.chaos}) {
     pseudonym_ = fmt::format("co_http_proxy-{:08x}", os::process_salt() & 0xffffffff);
     const std::uint64_t descriptors = os::raise_descriptor_limit();
     // two for each connection, and some for the log, the resolver and pipes
@@ -198,9 +198,15 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (index == 0) {
         log::info("listening on {} ({} {}, {}, at most {} connections)", where_.text(), options_.threads,
                   options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
+        if (options_.chaos.rate > 0)
+            log::warn("--chaos {}:{}: completions are delayed, put out of order and cancelled on purpose",
+                      options_.chaos.seed, options_.chaos.rate);
         signals.spawn(watch_signals(loop), "signals");
     }
     co_await server.run();
+    if (const io::chaos* chaos = loop.chaos())
+        log::info("{}: chaos held {} completions, put {} behind others, cancelled {} operations", loop.name(),
+                  chaos->count().held, chaos->count().behind, chaos->count().cancelled);
     const std::scoped_lock guard(lock_);
     std::erase_if(servers_, [&](const auto& one) { return one.second == &server; });
 }

@@ -24,6 +24,7 @@ event_loop::event_loop(loop_options options, reactor_factory factory, void* cont
 void event_loop::start() {
     timer_wheel_ = std::make_unique<timer_queue>(reactor_->now());
     set_timers(timer_wheel_.get());
+    if (options_.chaos.rate > 0) chaos_ = std::make_unique<io::chaos>(*this, options_.chaos);
     turn_time_ = reactor_->now();
     slots().recorder().set_time(turn_time_);
     root_ = std::make_unique<counting_scope>(*this, [](std::exception_ptr failure, const char* task_name) {
@@ -63,6 +64,7 @@ event_loop::~event_loop() {
 void event_loop::end_tasks() noexcept {
     root_->close();
     do {
+        if (chaos_) chaos_->let_go();
         root_->destroy_all();
         evict_guests();
         collect();
@@ -112,12 +114,21 @@ void event_loop::size_batch(duration last_turn) noexcept {
     }
 }
 
+// Before the timers, so that what is due now runs now.
+void event_loop::stir() noexcept {
+    collect();
+    sift([this](op_slot& slot) { return chaos_->take(slot); });
+    chaos_->put_behind();
+}
+
 void event_loop::run_ready() noexcept {
     ++turns_;
     const time_point now_is = reactor_->now();
     size_batch(now_is - turn_time_);
     slots().recorder().set_time(now_is);
     turn_time_ = now_is;
+    if (chaos_) [[unlikely]]
+        stir();
     timer_wheel_->advance(now_is);
     collect();
     ran_ = run_batch(batch_);

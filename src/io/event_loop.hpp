@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "io/chaos.hpp"
 #include "io/pipe_pool.hpp"
 #include "io/reactor.hpp"
 #include "sync/timer_queue.hpp"
@@ -30,6 +31,8 @@ struct loop_options {
     std::uint32_t busy_poll_us = 0;
     // How long the destructor waits for the kernel to end what is in flight.
     duration shutdown_limit = std::chrono::seconds(5);
+    // With a rate above 0, completions are delayed, put out of order and cancelled at random (io/chaos.hpp).
+    chaos_options chaos{};
 };
 
 class event_loop final : public workqueue {
@@ -80,6 +83,8 @@ public:
     // When the current turn began: good enough for ages, and free.
     time_point turn_time() const noexcept { return turn_time_; }
     pipe_pool& pipes() noexcept { return pipes_; }
+    // Null without chaos.
+    const io::chaos* chaos() const noexcept { return chaos_.get(); }
 
     // The halves of a turn: timers and a batch of what is ready; then events, sleeping only if nothing is ready.
     void run_ready() noexcept;
@@ -91,6 +96,7 @@ private:
     void end_run() noexcept {}
     void spin_or_wait(time_point until) noexcept;
     void size_batch(duration last_turn) noexcept;
+    void stir() noexcept;
     void start();
     void end_tasks() noexcept;
     void leak() noexcept;
@@ -99,6 +105,7 @@ private:
     std::string reactor_reason_;
     std::unique_ptr<io::reactor> reactor_;
     std::unique_ptr<timer_queue> timer_wheel_;
+    std::unique_ptr<io::chaos> chaos_;
     std::unique_ptr<counting_scope> root_;
     counting_scope* main_scope_ = nullptr;
     time_point turn_time_{};

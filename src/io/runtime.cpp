@@ -20,9 +20,11 @@ void runtime::run(const main_function& main) {
 
 void runtime::run_one(const main_function& main, unsigned index) {
     try {
+        const chaos_options chaos{.seed = options_.chaos.seed + index, .rate = options_.chaos.rate};
         event_loop loop({.reactor = options_.reactor,
                          .name = index == 0 ? "loop 0" : "loop",
-                         .busy_poll_us = options_.busy_poll_us});
+                         .busy_poll_us = options_.busy_poll_us,
+                         .chaos = chaos});
         {
             const std::scoped_lock guard(lock_);
             if (failure_) return;

@@ -22,6 +22,8 @@ struct runtime_options {
     unsigned threads = 1;
     reactor_kind reactor = reactor_kind::automatic;
     std::uint32_t busy_poll_us = 0;
+    // Each loop has a seed of its own: this one plus its index.
+    chaos_options chaos{};
 };
 
 // The number of cores this process may use.

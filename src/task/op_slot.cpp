@@ -161,8 +161,16 @@ op_slot* op_slab::find(op_tag tag) noexcept {
     return nullptr;
 }
 
+op_slot* op_slab::pick(std::uint64_t number) noexcept {
+    if (chunks_.empty()) return nullptr;
+    constexpr std::uint64_t in_chunk = chunk_slots - 1;
+    number %= chunks_.size() * in_chunk;
+    op_slot& slot = chunks_[number / in_chunk]->slot(static_cast<std::uint32_t>(number % in_chunk + 1));
+    return slot.state_ == op_state::free ? nullptr : &slot;
+}
+
 void op_slab::discard(worknode& node) noexcept {
-    if (node.runs(&op_slab::run) && !static_cast<op_slot&>(node).waiter_) run(node);
+    if (const op_slot* slot = slot_of(node); slot && !slot->waiter_) run(node);
 }
 
 // A slot comes up in its queue: posted by finish, or armed and signalled by another thread.

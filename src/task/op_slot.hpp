@@ -153,6 +153,13 @@ public:
     // For a queue that dies: if node is a slot nobody waits for, ends it.
     static void discard(worknode& node) noexcept;
 
+    // The slot whose node this is; null when it is another kind of node.
+    static op_slot* slot_of(worknode& node) noexcept {
+        return node.runs(&op_slab::run) ? &static_cast<op_slot&>(node) : nullptr;
+    }
+    // One of the slots, by any number; null when it is free just now.
+    op_slot* pick(std::uint64_t number) noexcept;
+
     // Null when the tag is stale (counted).
     op_slot* find(op_tag tag) noexcept;
 

@@ -122,6 +122,10 @@ protected:
     // Drops what is queued without running it; for destructors. A derived queue does it while it can still be
     // woken, until no slot is live: signals may be on their way to waiters that are gone.
     void discard_queued() noexcept;
+    // Offers each operation that waits in the queue to take(op_slot&), in order and out of the queue. True: it was
+    // taken, and is queued elsewhere or again; false: it goes back to its place.
+    template <class Take>
+    void sift(Take&& take);
     inbox& incoming() noexcept { return inbox_; }
     void set_timers(timer_queue* timers) noexcept { timers_ = timers; }
 
@@ -142,6 +146,15 @@ private:
     // any thread
     alignas(64) inbox inbox_;
 };
+
+template <class Take>
+void workqueue::sift(Take&& take) {
+    for (std::size_t left = ready_.count(); left > 0; --left) {
+        worknode& node = ready_.pop_front();
+        op_slot* const slot = op_slab::slot_of(node);
+        if (!slot || !take(*slot)) ready_.push_back(node);
+    }
+}
 
 template <class Call>
 void workqueue::post_message(Call&& call) {

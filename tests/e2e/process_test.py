@@ -30,6 +30,8 @@ class Options(unittest.TestCase):
         self.assert_usage("--reactor", "kqueue", named="--reactor")
         self.assert_usage("--log-level", "loud", named="--log-level")
         self.assert_usage("--host", "no address", named="--host")
+        for value in ("7", "7:", ":0.5", "7:0", "7:2", "7:nan", "-1:0.5", "a:b"):
+            self.assert_usage(f"--chaos={value}", named="--chaos")
         for option in ("--threads", "--max-connections", "--header-timeout-ms", "--connect-timeout-ms",
                        "--idle-timeout-ms", "--max-body-bytes", "--keep-alive-timeout-ms", "--response-timeout-ms",
                        "--drain-timeout-ms"):
@@ -50,7 +52,8 @@ class Options(unittest.TestCase):
         for option in ("--host", "--port", "--threads", "--reactor", "--log-level", "--log-file", "--log-append",
                        "--quiet", "--verbose", "--trace-packets", "--help", "--version", "--open", "--max-connections",
                        "--header-timeout-ms", "--connect-timeout-ms", "--idle-timeout-ms", "--max-body-bytes",
-                       "--keep-alive-timeout-ms", "--response-timeout-ms", "--drain-timeout-ms"):
+                       "--keep-alive-timeout-ms", "--response-timeout-ms", "--drain-timeout-ms",
+                       "--chaos"):
             self.assertIn(option, done.stdout)
 
     def test_version(self):

@@ -28,10 +28,10 @@ inline std::string name_of_case(const testing::TestParamInfo<backend>& info) {
 // A loop on the backend of the test's parameter.
 class loop_under_test {
 public:
-    explicit loop_under_test(backend which) : which_(which) {
+    explicit loop_under_test(backend which, chaos_options chaos = {}) : which_(which) {
         if (which.kind == reactor_kind::sim) {
             loop_ = std::make_unique<event_loop>(
-                loop_options{.name = "test"},
+                loop_options{.name = "test", .chaos = chaos},
                 +[](void* context, op_slab& slots) -> std::unique_ptr<reactor> {
                     sim_options options;
                     options.seed = static_cast<backend*>(context)->seed;
@@ -39,7 +39,7 @@ public:
                 },
                 &which_);
         } else {
-            loop_ = std::make_unique<event_loop>(loop_options{.reactor = which.kind, .name = "test"});
+            loop_ = std::make_unique<event_loop>(loop_options{.reactor = which.kind, .name = "test", .chaos = chaos});
         }
     }
     event_loop& operator*() noexcept { return *loop_; }

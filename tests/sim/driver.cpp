@@ -13,7 +13,7 @@ constexpr std::uint64_t turns_max = 5'000'000;
 }  // namespace
 
 io::sim_options options_of_seed(std::uint64_t seed) {
-    io::sim_random dice(seed * 3 + 1);
+    seeded_random dice(seed * 3 + 1);
     const auto one_of = [&dice](std::initializer_list<unsigned> values) {
         return static_cast<std::uint8_t>(values.begin()[dice.below(values.size())]);
     };

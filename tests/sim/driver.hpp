@@ -27,7 +27,7 @@ public:
 
     io::sim_network& network() noexcept { return *network_; }
     io::sim_clock& clock() noexcept { return network_->clock(); }
-    io::sim_random& random() noexcept { return network_->random(); }
+    seeded_random& random() noexcept { return network_->random(); }
 
     unsigned add_loop(const char* name);
     std::size_t loops() const noexcept { return places_.size(); }

@@ -59,7 +59,7 @@ struct endpoint {
     io::event_loop& loop;
     world& shared;
     tally& books;
-    io::sim_random random;
+    seeded_random random;
     io::socket wire;
     outcome last = outcome::done;
     std::vector<std::byte> arrived;  // by the last operation
@@ -168,7 +168,7 @@ task<void> echo(endpoint me) {
 task<void> accept_one(const io::socket& listener, result<io::socket>& out) { out = co_await listener.accept(); }
 
 task<void> serve(io::event_loop& loop, world& shared, tally& books, io::socket& listener, counting_scope& sessions) {
-    io::sim_random random(shared.options.seed + 77);
+    seeded_random random(shared.options.seed + 77);
     for (;;) {
         result<io::socket> got = fail(errc::other);
         if (random.below(100) < shared.options.cancelled) {

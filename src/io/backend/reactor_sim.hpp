@@ -94,7 +94,7 @@ private:
     void take_event(event one) noexcept;
     void take_completion(completion one) noexcept;
     duration kernel_delay() noexcept;
-    sim_random& random() noexcept { return network_->random(); }
+    seeded_random& random() noexcept { return network_->random(); }
     void later(duration delay, sim_clock::action act, op_tag tag);
 
     std::shared_ptr<sim_network> network_;

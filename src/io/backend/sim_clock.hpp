@@ -12,28 +12,9 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/random.hpp"
 
 namespace co_wq::io {
-
-// xorshift64*: small, fast, and the same everywhere.
-class sim_random {
-public:
-    explicit sim_random(std::uint64_t seed) noexcept : state_(seed * 0x9E3779B97F4A7C15ull + 0x9E3779B9ull) {
-        for (int round = 0; round < 4; ++round) (void)next();  // near seeds start far apart
-    }
-    std::uint64_t next() noexcept {
-        state_ ^= state_ >> 12;
-        state_ ^= state_ << 25;
-        state_ ^= state_ >> 27;
-        return state_ * 0x2545F4914F6CDD1Dull;
-    }
-    std::uint64_t below(std::uint64_t bound) noexcept { return bound ? (next() >> 11) % bound : 0; }
-    bool chance(std::uint8_t in_256) noexcept { return (next() >> 56) < in_256; }
-    bool one_in(std::uint64_t many) noexcept { return below(many) == 0; }
-
-private:
-    std::uint64_t state_;
-};
 
 // What happened, as one number; and line by line for who wants to read it.
 class sim_trace {
@@ -73,7 +54,7 @@ public:
     sim_clock& operator=(const sim_clock&) = delete;
 
     time_point now() const noexcept { return now_; }
-    sim_random& random() noexcept { return random_; }
+    seeded_random& random() noexcept { return random_; }
     sim_trace& trace() noexcept { return trace_; }
     void note(std::string_view what, std::int64_t first = 0, std::int64_t second = 0) noexcept {
         trace_.note(now_, what, first, second);
@@ -106,7 +87,7 @@ private:
     time_point now_{std::chrono::seconds(1)};
     std::uint64_t order_ = 0;
     std::vector<event> events_;  // a heap, the next event first
-    sim_random random_;
+    seeded_random random_;
     sim_trace trace_;
 };
 

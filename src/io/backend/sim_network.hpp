@@ -79,7 +79,7 @@ public:
     explicit sim_network(const sim_options& options) : clock_(options.seed), options_(options) {}
 
     sim_clock& clock() noexcept { return clock_; }
-    sim_random& random() noexcept { return clock_.random(); }
+    seeded_random& random() noexcept { return clock_.random(); }
     const sim_options& options() const noexcept { return options_; }
     // From now on; the seed stays.
     void set_options(const sim_options& options) noexcept { options_ = options; }

@@ -46,7 +46,7 @@ const char* name_of(act what) noexcept {
 
 // What a seed is about: a few kinds of errands and some of the killers, so that they meet; now and then all of them.
 struct mix {
-    explicit mix(io::sim_random& dice) {
+    explicit mix(seeded_random& dice) {
         const bool all = dice.one_in(4);
         const std::uint64_t favourites = 1 + dice.below(3);
         for (std::uint64_t i = 0; i < favourites; ++i) errands.push_back(favourite(dice));
@@ -65,7 +65,7 @@ struct mix {
             if (dice.one_in(2) || what == act::set_flag) killers.insert(killers.end(), weight, what);
     }
     // What the kernel may hold, and what is handed from one waiter to the next, more often than its share.
-    static unsigned favourite(io::sim_random& dice) {
+    static unsigned favourite(seeded_random& dice) {
         static constexpr unsigned held[] = {2, 3, 4, 12, 13, errand_elsewhere};
         static constexpr unsigned handed[] = {7, 8, 8, 9, 9, 10, 11, 19, 20, 20};
         switch (dice.below(3)) {
@@ -74,10 +74,10 @@ struct mix {
             default: return static_cast<unsigned>(dice.below(errand_kinds));
         }
     }
-    act choose(io::sim_random& dice) const {
+    act choose(seeded_random& dice) const {
         return killers.empty() || dice.below(8) < 5 ? act::start : killers[dice.below(killers.size())];
     }
-    unsigned errand_kind(io::sim_random& dice) const {
+    unsigned errand_kind(seeded_random& dice) const {
         return errands.empty() ? static_cast<unsigned>(dice.below(errand_kinds)) : errands[dice.below(errands.size())];
     }
     bool wants(unsigned kind) const { return std::find(errands.begin(), errands.end(), kind) != errands.end(); }
@@ -85,7 +85,7 @@ struct mix {
     std::vector<act> killers;
 };
 
-std::vector<step> script_of(io::sim_random& dice, const mix& chosen) {
+std::vector<step> script_of(seeded_random& dice, const mix& chosen) {
     std::vector<step> script(10 + dice.below(40));
     const std::uint64_t pauses = dice.one_in(2) ? 120 : 400;
     for (step& one : script) {
@@ -200,7 +200,7 @@ void settle(world& here) {
 }  // namespace
 
 outcome run(const request& what) {
-    io::sim_random dice(what.seed);
+    seeded_random dice(what.seed);
     const mix chosen(dice);
     const bool several = chosen.wants(errand_elsewhere) || dice.one_in(3);
     const auto loops = static_cast<unsigned>(several ? 2 + dice.below(2) : 1);

@@ -161,7 +161,7 @@ struct world {
     void check_empty();
     outcome result();
 
-    io::sim_random dice;  // the script's; the network has its own
+    seeded_random dice;  // the script's; the network has its own
     int frames = 0;
     int parcels = 0;
     intrusive_list<waiting> waits;

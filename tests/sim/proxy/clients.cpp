@@ -8,9 +8,8 @@ namespace co_wq::sim::proxy {
 namespace {
 
 using answered = visitor::answered;
-using io::sim_random;
 
-errand random_errand(world& where, sim_random& dice) {
+errand random_errand(world& where, seeded_random& dice) {
     errand what{.id = ++where.next_id};
     what.size = static_cast<std::uint32_t>(dice.one_in(6) ? 20'000 + dice.below(60'000) : dice.below(3'000));
     what.how = static_cast<manner>(dice.below(static_cast<unsigned>(manner::count)));
@@ -21,7 +20,7 @@ errand random_errand(world& where, sim_random& dice) {
     return what;
 }
 
-std::string random_host(sim_random& dice) {
+std::string random_host(seeded_random& dice) {
     constexpr std::array hosts{"http.test", "10.0.0.1", "twin.test"};
     return hosts[dice.below(hosts.size())];
 }
@@ -31,7 +30,7 @@ void must_be_well(world& where, const errand& what, answered how) {
     check(how == answered::well, "an exchange failed although nothing was wrong");
 }
 
-duration some_pause(sim_random& dice) {
+duration some_pause(seeded_random& dice) {
     return dice.one_in(3) ? duration(std::chrono::microseconds(dice.below(3'000))) : duration::zero();
 }
 
@@ -47,7 +46,7 @@ task<std::pair<bool, answered>> converse(visitor& me, std::string text, duration
 }
 
 // One request after the other on one connection; the last may end our direction at once.
-task<void> ask_in_turn(world& where, sim_random dice, unsigned count) {
+task<void> ask_in_turn(world& where, seeded_random dice, unsigned count) {
     visitor me(where);
     const bool there = co_await me.arrive(static_cast<unsigned>(dice.next() >> 60));
     if (!there) co_return;
@@ -64,7 +63,7 @@ task<void> ask_in_turn(world& where, sim_random dice, unsigned count) {
 }
 
 // All at once; answers come in order.
-task<void> ask_pipelined(world& where, sim_random dice) {
+task<void> ask_pipelined(world& where, seeded_random dice) {
     visitor me(where);
     const bool there = co_await me.arrive(static_cast<unsigned>(dice.next() >> 60));
     if (!there) co_return;
@@ -84,7 +83,7 @@ task<void> ask_pipelined(world& where, sim_random dice) {
     }
 }
 
-task<void> speak_into_tunnel(visitor& me, std::uint32_t id, std::size_t from, std::size_t size, sim_random dice,
+task<void> speak_into_tunnel(visitor& me, std::uint32_t id, std::size_t from, std::size_t size, seeded_random dice,
                              bool abort) {
     for (std::size_t at = from; at < size;) {
         const std::size_t part = std::min<std::size_t>(size - at, 1 + dice.below(20'000));
@@ -109,7 +108,7 @@ task<void> hear_from_tunnel(visitor& me, std::string& back) {
 }
 
 // Bytes go up and come back, the first of them right behind the CONNECT; then our end, the rest, and the other end.
-task<void> use_tunnel(world& where, sim_random dice, bool abort) {
+task<void> use_tunnel(world& where, seeded_random dice, bool abort) {
     visitor me(where);
     const bool there = co_await me.arrive(static_cast<unsigned>(dice.next() >> 60));
     if (!there) co_return;
@@ -136,7 +135,7 @@ task<void> use_tunnel(world& where, sim_random dice, bool abort) {
     check(back.size() == size + tail.size() && back.ends_with(tail), "a tunnel lost its last bytes");
 }
 
-task<void> ask_nonsense(world& where, sim_random dice) {
+task<void> ask_nonsense(world& where, seeded_random dice) {
     static constexpr std::array texts{
         "GET /relative HTTP/1.1\r\nHost: http.test\r\n\r\n",
         "GET http://http.test/nonsense HTTP/1.1\r\nHost: http.test\r\nContent-Length: 3\r\nContent-Length: "
@@ -164,7 +163,7 @@ task<void> ask_nonsense(world& where, sim_random dice) {
 }
 
 // Goes away in the middle of whatever it was saying or hearing.
-task<void> go_away(world& where, sim_random dice) {
+task<void> go_away(world& where, seeded_random dice) {
     visitor me(where);
     const bool there = co_await me.arrive(static_cast<unsigned>(dice.next() >> 60));
     if (!there) co_return;
@@ -181,7 +180,7 @@ task<void> go_away(world& where, sim_random dice) {
 }
 
 // Names and addresses where nobody is: refused in time.
-task<void> ask_nobody(world& where, sim_random dice) {
+task<void> ask_nobody(world& where, seeded_random dice) {
     static constexpr std::array hosts{"nobody.test", "fails.test", "mute.test", "10.0.0.1:82", "10.0.0.1:81"};
     visitor me(where);
     const bool there = co_await me.arrive(static_cast<unsigned>(dice.next() >> 60));
@@ -196,7 +195,7 @@ task<void> ask_nobody(world& where, sim_random dice) {
 }
 
 // A head that comes byte by byte, now and then too slowly: then 408 and the end.
-task<void> ask_slowly(world& where, sim_random dice) {
+task<void> ask_slowly(world& where, seeded_random dice) {
     visitor me(where);
     const bool there = co_await me.arrive(static_cast<unsigned>(dice.next() >> 60));
     if (!there) co_return;
@@ -215,7 +214,7 @@ task<void> ask_slowly(world& where, sim_random dice) {
 }
 
 // Takes its time to read a large answer: back-pressure, and all of it arrives.
-task<void> read_slowly(world& where, sim_random dice) {
+task<void> read_slowly(world& where, seeded_random dice) {
     visitor me(where);
     const bool there = co_await me.arrive(static_cast<unsigned>(dice.next() >> 60));
     if (!there) co_return;
@@ -236,7 +235,7 @@ const char* name_of_client(unsigned kind) noexcept {
 }
 
 task<void> run_client(world& where, unsigned kind, std::uint64_t dice) {
-    const sim_random own(dice);
+    const seeded_random own(dice);
     switch (kind) {
         case 0: return ask_in_turn(where, own, 1);
         case 1: return ask_in_turn(where, own, 2 + static_cast<unsigned>(dice % 4));

@@ -25,7 +25,7 @@ bool calm_seed(std::uint64_t seed) noexcept { return seed % 2 == 0; }
 
 io::sim_options network_of(std::uint64_t seed) {
     io::sim_options chosen = options_of_seed(seed);
-    io::sim_random dice(seed + 77);
+    seeded_random dice(seed + 77);
     chosen.send_buffer_bytes = std::max<std::uint32_t>(chosen.send_buffer_bytes, 2'000);
     chosen.pipes = dice.one_in(2);
     if (calm_seed(seed)) {
@@ -38,7 +38,7 @@ io::sim_options network_of(std::uint64_t seed) {
     return chosen;
 }
 
-std::vector<step> script_of(io::sim_random& dice, bool calm) {
+std::vector<step> script_of(seeded_random& dice, bool calm) {
     std::vector<step> script(3 + dice.below(12));
     for (step& one : script) {
         one.pause = dice.one_in(3) ? duration::zero() : duration(std::chrono::microseconds(dice.below(20'000)));
@@ -83,7 +83,7 @@ outcome run(const request& what) {
     world where(network_of(what.seed));
     where.calm = calm_seed(what.seed);
     if (what.aloud) read_aloud(where.drive.clock());
-    io::sim_random dice(what.seed * 5 + 3);
+    seeded_random dice(what.seed * 5 + 3);
     const std::vector<step> script = script_of(dice, where.calm);
     tell_script_length(script.size());
     where.drive.add_loop("outside");
