@@ -68,6 +68,12 @@ void expect_no_reactor(reactor_kind kind, errc code, const char* reason) {
     check(why.find(reason) != std::string::npos, why);
 }
 
+int next_file() {
+    const int next = ::dup(0);
+    ::close(next);
+    return next;
+}
+
 // A connection that carries 300,000 bytes as leases, through a pipe and borrowed, and ends; an accept that is left.
 task<void> use(event_loop& here) {
     connection pair = co_await make_connection(here);
@@ -117,6 +123,21 @@ TEST_F(refused, a_reactor_without_the_files_it_needs_is_not_made_and_says_why) {
                     expect_no_reactor(reactor_kind::epoll, errc::out_of_memory, "epoll_ctl"));
     EXPECT_IN_CHILD(refuse_call(SYS_io_uring_setup, EPERM);
                     expect_no_reactor(reactor_kind::uring, errc::permission_denied, "forbidden here"));
+}
+
+TEST_F(refused, a_reactor_that_is_not_made_leaves_no_file_open) {
+    EXPECT_IN_CHILD({
+        const int before = next_file();
+        refuse_call(SYS_epoll_ctl, ENOSPC);
+        expect_no_reactor(reactor_kind::epoll, errc::no_space, "epoll_ctl");
+        check(next_file() == before, "all are closed");
+    });
+    EXPECT_IN_CHILD({
+        const int before = next_file();
+        refuse_call(SYS_io_uring_setup, ENOSYS);
+        expect_no_reactor(reactor_kind::uring, errc::not_supported, "no io_uring");
+        check(next_file() == before, "all are closed");
+    });
 }
 
 TEST_F(refused, a_kind_of_reactor_that_does_not_exist_is_not_made) {
