@@ -247,7 +247,8 @@ TEST(native_files, a_connection_to_a_network_that_does_not_exist_fails_at_once) 
 }
 
 TEST(runtime, of_two_failures_one_is_thrown) {
-    runtime cores({.threads = 3});
+    // not on rings: one may be mapped where a finished thread's was, which a sanitizer takes for a race
+    runtime cores({.threads = 3, .reactor = reactor_kind::epoll});
     try {
         cores.run([](event_loop&, unsigned index) -> task<void> {
             throw std::runtime_error(std::to_string(index));
