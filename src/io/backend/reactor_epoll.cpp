@@ -21,8 +21,10 @@ reactor_epoll::reactor_epoll(op_slab& slots)
     : reactor(slots, native_sockets()), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
     epoll_event event{EPOLLIN | EPOLLET, {.u64 = wake_tag}};
-    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_.handle(), &event) != 0)
-        throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_.handle(), &event) == 0) return;
+    const int saved = errno;
+    ::close(epoll_);
+    throw std::system_error(saved, std::generic_category(), "epoll_ctl");
 }
 
 reactor_epoll::~reactor_epoll() { ::close(epoll_); }
