@@ -33,6 +33,7 @@ std::string_view name_of(errc code) noexcept {
         case errc::no_space: return "no space left";
         case errc::unexpected_eof: return "unexpected end of stream";
         case errc::bad_message: return "bad message";
+        case errc::message_too_long: return "message too long";
         case errc::limit_exceeded: return "limit exceeded";
         case errc::other: return "other";
     }
@@ -74,6 +75,8 @@ error from_errno(int os_code) noexcept {
         {ENOSYS, errc::not_supported},
         {EMFILE, errc::too_many_files},
         {ENFILE, errc::too_many_files},
+        {EMSGSIZE, errc::message_too_long},
+        {EDESTADDRREQ, errc::invalid_argument},
         {ENOBUFS, errc::no_buffers},
         {ENOMEM, errc::out_of_memory},
         {EACCES, errc::permission_denied},

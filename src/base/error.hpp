@@ -46,6 +46,7 @@ enum class errc : std::uint16_t {
     // protocols
     unexpected_eof,
     bad_message,
+    message_too_long,   // a datagram that the way to its receiver does not take
     limit_exceeded,
     other,              // unknown to the table: os_code() has the system's number
 };

@@ -35,6 +35,8 @@ enum class op_detail : std::uint8_t {
     lend,          // recv: into a pool block taken when bytes are there
     to_pipe,       // recv: splice into a pipe (io.data is a pipe_pair)
     from_pipe,     // send: splice out of a pipe
+    datagrams,  // recv and send: io.data is an array of incoming or outgoing, io.length their number; ends with the
+                // number of those that were moved
 };
 
 // A pipe that holds bytes between two spliced sockets.
@@ -45,14 +47,25 @@ struct pipe_pair {
     std::uint32_t held = 0;  // bytes in it
 };
 
+// What can be set on a datagram socket; the value's meaning in net/udp.hpp.
+enum class datagram_option : std::uint8_t {
+    broadcast,
+    multicast_hops,
+    multicast_loop,
+    multicast_interface,
+    receive_segments,
+    receive_buffer,
+    send_buffer,
+};
+
 // The result of an attempt that cannot be served yet.
 inline constexpr std::int32_t would_block = INT32_MIN;
 
 struct reactor_stats {
-    std::uint64_t waits = 0;       // calls that may sleep
-    std::uint64_t events = 0;      // events or completions taken
-    std::uint64_t stale = 0;       // events for an earlier use of an entry
-    std::uint64_t attempts = 0;    // system calls that moved, or tried to move, data
+    std::uint64_t waits = 0;  // calls that may sleep
+    std::uint64_t events = 0;  // events or completions taken
+    std::uint64_t stale = 0;  // events for an earlier use of an entry
+    std::uint64_t attempts = 0;  // system calls that moved, or tried to move, data
     std::uint64_t would_block = 0;
     std::uint64_t bad_memory = 0;  // attempts with memory that was not there (EFAULT): somebody's buffer died too early
 };
@@ -64,6 +77,12 @@ public:
     virtual result<native_handle> open_stream(address_family family) noexcept = 0;
     virtual result<native_handle> open_listener(const socket_address& where, int backlog, bool share_port) noexcept = 0;
     virtual result<native_handle> open_datagram(address_family family) noexcept = 0;
+    virtual result<void> bind_datagram(native_handle handle, const socket_address& where,
+                                       bool share_address) noexcept = 0;
+    virtual result<void> set_option(native_handle handle, datagram_option option, int value) noexcept = 0;
+    // Joins or leaves a multicast group; interface_index 0: the system chooses.
+    virtual result<void> change_group(native_handle handle, const socket_address& group, std::uint32_t interface_index,
+                                      bool join) noexcept = 0;
     // For libraries that do their own reads and writes (c-ares): these never wait. Negative errno or the result;
     // would_block, and -EINPROGRESS for a stream whose connection is under way.
     virtual std::int32_t begin_connect(native_handle handle, const socket_address& where) noexcept = 0;

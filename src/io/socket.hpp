@@ -14,6 +14,7 @@
 #include <array>
 #include <utility>
 
+#include "io/datagram.hpp"
 #include "io/event_loop.hpp"
 #include "io/io_awaiter.hpp"
 
@@ -194,6 +195,15 @@ public:
     [[nodiscard]] detail::send_parts_awaiter send_all(std::array<const_bytes, 3> parts) const noexcept {
         return {where_, parts};
     }
+    // Of datagram sockets. A batch ends with how many came or went, at least one; send the others again.
+    [[nodiscard]] detail::recv_from_awaiter recv_from(bytes into) const noexcept { return {where_, into}; }
+    [[nodiscard]] detail::recv_batch_awaiter recv_batch(std::span<incoming> into) const noexcept {
+        return {where_, into};
+    }
+    [[nodiscard]] detail::send_to_awaiter send_to(const outgoing& one) const noexcept { return {where_, one}; }
+    [[nodiscard]] detail::send_batch_awaiter send_batch(std::span<const outgoing> all) const noexcept {
+        return {where_, all};
+    }
     // What can be sent without waiting; 0: nothing. Only while no other send is under way.
     [[nodiscard]] result<std::size_t> send_now(const_bytes data) const noexcept {
         const std::int32_t sent = calls().send_now(handle(), data);
@@ -219,8 +229,9 @@ public:
         return calls().set_keep_alive(handle(), idle_s, interval_s, count);
     }
 
-private:
     socket_calls& calls() const noexcept { return where_.loop->reactor().calls(); }
+
+private:
     descriptor_ref where_;
 };
 

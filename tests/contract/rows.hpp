@@ -44,6 +44,10 @@ CO_WQ_ROW(io_send_pipe_awaiter)
 CO_WQ_ROW(io_poll_awaiter)
 CO_WQ_ROW(io_connect_awaiter)
 CO_WQ_ROW(io_accept_awaiter)
+CO_WQ_ROW(io_recv_from_awaiter)
+CO_WQ_ROW(io_recv_batch_awaiter)
+CO_WQ_ROW(io_send_to_awaiter)
+CO_WQ_ROW(io_send_batch_awaiter)
 CO_WQ_NO_ROW(io_io_awaiter, "base of the operations on sockets")
 
 // ---- net and dns

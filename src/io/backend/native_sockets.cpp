@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "io/backend/native_address.hpp"
+#include "io/backend/native_datagrams.hpp"
 
 namespace co_wq::io {
 namespace {
@@ -207,6 +208,20 @@ public:
         return handle;
     }
 
+    result<void> bind_datagram(native_handle handle, const socket_address& where,
+                               bool share_address) noexcept override {
+        return bind_native(handle, where, share_address);
+    }
+
+    result<void> set_option(native_handle handle, datagram_option option, int value) noexcept override {
+        return set_native_option(handle, option, value);
+    }
+
+    result<void> change_group(native_handle handle, const socket_address& group, std::uint32_t interface_index,
+                              bool join) noexcept override {
+        return change_native_group(handle, group, interface_index, join);
+    }
+
     std::int32_t begin_connect(native_handle handle, const socket_address& where) noexcept override {
         native_address native = to_native(where);
         return ::connect(handle, native.get(), native.length) == 0 ? 0 : -errno;
@@ -276,11 +291,13 @@ public:
             case op_kind::recv:
                 if (detail == op_detail::lend) return receive_lent(entry, io, pool);
                 if (detail == op_detail::to_pipe) return receive_to_pipe(entry, io);
+                if (detail == op_detail::datagrams) return receive_datagrams(entry, io);
                 return receive(entry, io);
             case op_kind::send:
                 if (detail == op_detail::all) return send_all(entry, io);
                 if (detail == op_detail::gather) return send_gathered(entry, io);
                 if (detail == op_detail::from_pipe) return send_from_pipe(entry, io);
+                if (detail == op_detail::datagrams) return send_datagrams(entry, io);
                 return send_plain(entry, io);
             case op_kind::accept: return accept_one(entry);
             case op_kind::connect: return connect_one(entry, io);

@@ -97,11 +97,6 @@ result<native_handle> sim_network::open_listener(const socket_address& where, in
     return handle;
 }
 
-result<native_handle> sim_network::open_datagram(address_family) noexcept {
-    if (random().chance(options_.exhausted)) return fail(from_errno(EMFILE));
-    return make(kind::datagram, socket_address::loopback(next_port_++));
-}
-
 std::pair<native_handle, native_handle> sim_network::open_pair() {
     const native_handle near = make(kind::stream, socket_address::loopback(next_port_++));
     const native_handle far = make(kind::stream, socket_address::loopback(next_port_++));
@@ -442,45 +437,7 @@ std::int32_t sim_network::send_from_pipe(descriptor& entry, endpoint& one, op_sl
     return 0;
 }
 
-// ---- datagrams
-
-void sim_network::serve_datagrams(const socket_address& where, datagram_service service) {
-    services_[where.port()] = std::move(service);
-}
-
-void sim_network::send_datagram(const socket_address& from, const socket_address& to, std::string data) {
-    const bool faulty = random().chance(options_.datagram_faults);
-    if (silent(to.port()) || (faulty && random().one_in(2))) return;
-    for (int copy = faulty ? 2 : 1; copy > 0; --copy) {
-        const std::uint64_t letter = letters_sent_++;
-        letters_.emplace(letter, datagram{from, to, data});
-        clock_.after(
-            latency() * copy,
-            [](void* self, std::uint64_t number, std::uint64_t) {
-                static_cast<sim_network*>(self)->deliver_datagram(number);
-            },
-            this, letter);
-    }
-}
-
-// To a service, to sockets, or nowhere: then the sender learns that.
-void sim_network::deliver_datagram(std::uint64_t letter) {
-    const datagram come = std::move(letters_.extract(letter).mapped());
-    clock_.note("datagram", come.to.port(), static_cast<std::int64_t>(come.data.size()));
-    if (const auto at = services_.find(come.to.port()); at != services_.end()) return at->second(come.from, come.data);
-    bool taken = false;
-    for (endpoint& one : sockets_) {
-        if (one.what != kind::datagram || one.local.port() != come.to.port()) continue;
-        one.datagrams.push(come);
-        notify(one, event_read);
-        taken = true;
-    }
-    for (endpoint& one : sockets_) {
-        if (taken || one.what != kind::datagram || one.local.port() != come.from.port()) continue;
-        one.failure = -ECONNREFUSED;
-        notify(one, event_read | event_write | event_end);
-    }
-}
+// ---- what never waits
 
 std::int32_t sim_network::receive_now(native_handle handle, bytes into, socket_address* from) noexcept {
     endpoint* one = find(handle);
@@ -538,12 +495,14 @@ std::int32_t sim_network::attempt(descriptor& entry, op_kind kind, op_detail det
         case op_kind::connect: got = connect(entry, *one, io); break;
         case op_kind::poll: got = ready(*one, static_cast<direction>(io.length)) ? 1 : would_block; break;
         case op_kind::recv:
-            got = detail == op_detail::lend      ? receive_lent(entry, *one, io, pool)
-                  : detail == op_detail::to_pipe ? receive_to_pipe(entry, *one, io)
-                                                 : receive(entry, *one, static_cast<std::byte*>(io.data), io.length);
+            got = detail == op_detail::lend        ? receive_lent(entry, *one, io, pool)
+                  : detail == op_detail::to_pipe   ? receive_to_pipe(entry, *one, io)
+                  : detail == op_detail::datagrams ? receive_datagrams(entry, *one, io)
+                                                   : receive(entry, *one, static_cast<std::byte*>(io.data), io.length);
             break;
         case op_kind::send:
-            got = detail == op_detail::from_pipe ? send_from_pipe(entry, *one, io)
+            got = detail == op_detail::from_pipe   ? send_from_pipe(entry, *one, io)
+                  : detail == op_detail::datagrams ? send_datagrams(*one, io)
                   : detail == op_detail::plain ? send(entry, *one, {static_cast<const std::byte*>(io.data), io.length})
                                                : send_whole(entry, *one, detail, io);
             break;

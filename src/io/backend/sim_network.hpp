@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "io/backend/sim_clock.hpp"
+#include "io/datagram.hpp"
 #include "io/reactor.hpp"
 
 namespace co_wq::io {
@@ -109,6 +110,14 @@ public:
     result<native_handle> open_stream(address_family family) noexcept override;
     result<native_handle> open_listener(const socket_address& where, int backlog, bool share_port) noexcept override;
     result<native_handle> open_datagram(address_family family) noexcept override;
+    result<void> bind_datagram(native_handle handle, const socket_address& where, bool share) noexcept override;
+    result<void> set_option(native_handle, datagram_option option, int) noexcept override {
+        if (option == datagram_option::receive_segments) return fail(errc::not_supported);
+        return {};
+    }
+    result<void> change_group(native_handle, const socket_address&, std::uint32_t, bool) noexcept override {
+        return fail(errc::not_supported);
+    }
     std::int32_t begin_connect(native_handle handle, const socket_address& where) noexcept override;
     std::int32_t receive_now(native_handle handle, bytes into, socket_address* from) noexcept override;
     std::int32_t send_now(native_handle handle, const_bytes data) noexcept override;
@@ -182,6 +191,9 @@ private:
     void answer_with_reset(endpoint& sender);
     void freed_room(endpoint& reader, std::size_t count);
     void deliver_datagram(std::uint64_t letter);
+    std::int32_t receive_datagrams(descriptor& entry, endpoint& one, op_slot::io_payload& io) noexcept;
+    std::int32_t send_datagrams(endpoint& one, op_slot::io_payload& io) noexcept;
+    std::int32_t send_datagram_of(endpoint& one, const outgoing& given);
 
     std::int32_t receive(descriptor& entry, endpoint& one, std::byte* into, std::uint32_t room) noexcept;
     std::int32_t receive_lent(descriptor& entry, endpoint& one, op_slot::io_payload& io, buffer_pool& pool) noexcept;

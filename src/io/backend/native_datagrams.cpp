@@ -1,0 +1,197 @@
+#include "io/backend/native_datagrams.hpp"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "io/backend/native_address.hpp"
+#include "io/datagram.hpp"
+
+namespace co_wq::io {
+namespace {
+
+// More than this in one call is given in several.
+constexpr std::size_t batch_max = 64;
+
+// What the system's form of one message needs beside it.
+struct native_message {
+    native_address address;
+    iovec memory{};
+    alignas(cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int))];
+};
+
+msghdr header_of(native_message& one) noexcept {
+    msghdr header{};
+    header.msg_iov = &one.memory;
+    header.msg_iovlen = 1;
+    return header;
+}
+
+msghdr prepare(native_message& one, const incoming& wanted) noexcept {
+    one.memory = {wanted.into.data(), wanted.into.size()};
+    msghdr header = header_of(one);
+    header.msg_name = one.address.get();
+    header.msg_namelen = sizeof one.address.storage;
+    header.msg_control = one.control;
+    header.msg_controllen = sizeof one.control;
+    return header;
+}
+
+msghdr prepare(native_message& one, const outgoing& given) noexcept {
+    one.memory = {const_cast<std::byte*>(given.data.data()), given.data.size()};
+    msghdr header = header_of(one);
+    if (given.to.family() != address_family::none) {
+        one.address = to_native(given.to);
+        header.msg_name = one.address.get();
+        header.msg_namelen = one.address.length;
+    }
+    if (given.segment_bytes == 0) return header;
+    header.msg_control = one.control;
+    header.msg_controllen = CMSG_SPACE(sizeof given.segment_bytes);
+    cmsghdr* note = CMSG_FIRSTHDR(&header);
+    note->cmsg_level = SOL_UDP;
+    note->cmsg_type = UDP_SEGMENT;
+    note->cmsg_len = CMSG_LEN(sizeof given.segment_bytes);
+    std::memcpy(CMSG_DATA(note), &given.segment_bytes, sizeof given.segment_bytes);
+    return header;
+}
+
+void take(incoming& out, native_message& one, msghdr& header, std::size_t full_size) noexcept {
+    out.full_size = static_cast<std::uint32_t>(full_size);
+    out.size = static_cast<std::uint32_t>(std::min(full_size, out.into.size()));
+    out.from = header.msg_namelen > 0 ? from_native(one.address.storage) : socket_address{};
+    out.segment_bytes = 0;
+    for (cmsghdr* note = CMSG_FIRSTHDR(&header); note; note = CMSG_NXTHDR(&header, note)) {
+        if (note->cmsg_level != SOL_UDP || note->cmsg_type != UDP_GRO) continue;
+        int segment = 0;
+        std::memcpy(&segment, CMSG_DATA(note), sizeof segment);
+        out.segment_bytes = static_cast<std::uint16_t>(segment);
+    }
+}
+
+template <class Call>
+auto retry_interrupted(Call&& call) noexcept {
+    decltype(call()) got;
+    do {
+        got = call();
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+std::int32_t failure(bool& may_go_on) noexcept {
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return -errno;
+    may_go_on = false;
+    return would_block;
+}
+
+}  // namespace
+
+std::int32_t receive_datagrams(descriptor& entry, op_slot::io_payload& io) noexcept {
+    const std::span all(static_cast<incoming*>(io.data), std::min<std::size_t>(io.length, batch_max));
+    bool more = true;
+    // MSG_TRUNC as an argument: the length that it had is told
+    if (all.size() == 1) {
+        native_message one;
+        msghdr header = prepare(one, all[0]);
+        const ssize_t got = retry_interrupted([&] { return ::recvmsg(entry.handle, &header, MSG_TRUNC); });
+        if (got >= 0) take(all[0], one, header, static_cast<std::size_t>(got));
+        const std::int32_t answer = got < 0 ? failure(more) : 1;
+        entry.readable &= more;
+        return answer;
+    }
+    native_message messages[batch_max];
+    mmsghdr headers[batch_max];
+    for (std::size_t i = 0; i < all.size(); ++i) headers[i] = {prepare(messages[i], all[i]), 0};
+    const int got = retry_interrupted(
+        [&] { return ::recvmmsg(entry.handle, headers, static_cast<unsigned>(all.size()), MSG_TRUNC, nullptr); });
+    for (int i = 0; i < got; ++i)
+        take(all[static_cast<std::size_t>(i)], messages[i], headers[i].msg_hdr, headers[i].msg_len);
+    const std::int32_t answer = got < 0 ? failure(more) : got;
+    entry.readable &= more;
+    return answer;
+}
+
+std::int32_t send_datagrams(descriptor& entry, op_slot::io_payload& io) noexcept {
+    const std::span all(static_cast<const outgoing*>(io.data), std::min<std::size_t>(io.length, batch_max));
+    bool more = true;
+    if (all.size() == 1) {
+        native_message one;
+        const msghdr header = prepare(one, all[0]);
+        const ssize_t sent = retry_interrupted([&] { return ::sendmsg(entry.handle, &header, MSG_NOSIGNAL); });
+        const std::int32_t answer = sent < 0 ? failure(more) : 1;
+        entry.writable &= more;
+        return answer;
+    }
+    native_message messages[batch_max];
+    mmsghdr headers[batch_max];
+    for (std::size_t i = 0; i < all.size(); ++i) headers[i] = {prepare(messages[i], all[i]), 0};
+    const int sent = retry_interrupted(
+        [&] { return ::sendmmsg(entry.handle, headers, static_cast<unsigned>(all.size()), MSG_NOSIGNAL); });
+    const std::int32_t answer = sent < 0 ? failure(more) : sent;
+    entry.writable &= more;
+    return answer;
+}
+
+namespace {
+
+result<void> outcome(int answer) noexcept {
+    if (answer != 0) return fail(from_errno(errno));
+    return {};
+}
+
+bool is_ipv6(native_handle handle) noexcept {
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    ::getsockopt(handle, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+    return domain == AF_INET6;
+}
+
+}  // namespace
+
+result<void> bind_native(native_handle handle, const socket_address& where, bool share_address) noexcept {
+    const int on = 1;
+    if (share_address && ::setsockopt(handle, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return outcome(-1);
+    if (share_address && ::setsockopt(handle, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return outcome(-1);
+    if (where.family() == address_family::ipv6) ::setsockopt(handle, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    native_address native = to_native(where);
+    return outcome(::bind(handle, native.get(), native.length));
+}
+
+result<void> set_native_option(native_handle handle, datagram_option option, int value) noexcept {
+    const bool v6 = is_ipv6(handle);
+    int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    int name = 0;
+    switch (option) {
+        case datagram_option::broadcast: level = SOL_SOCKET, name = SO_BROADCAST; break;
+        case datagram_option::multicast_hops: name = v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL; break;
+        case datagram_option::multicast_loop: name = v6 ? IPV6_MULTICAST_LOOP : IP_MULTICAST_LOOP; break;
+        case datagram_option::multicast_interface:
+            if (!v6) {
+                ip_mreqn by_index{};
+                by_index.imr_ifindex = value;
+                return outcome(::setsockopt(handle, IPPROTO_IP, IP_MULTICAST_IF, &by_index, sizeof by_index));
+            }
+            name = IPV6_MULTICAST_IF;
+            break;
+        case datagram_option::receive_segments: level = SOL_UDP, name = UDP_GRO; break;
+        case datagram_option::receive_buffer: level = SOL_SOCKET, name = SO_RCVBUF; break;
+        case datagram_option::send_buffer: level = SOL_SOCKET, name = SO_SNDBUF; break;
+    }
+    return outcome(::setsockopt(handle, level, name, &value, sizeof value));
+}
+
+result<void> change_native_group(native_handle handle, const socket_address& group, std::uint32_t interface_index,
+                                 bool join) noexcept {
+    const native_address native = to_native(group);
+    group_req asked{};
+    asked.gr_interface = interface_index;
+    std::memcpy(&asked.gr_group, &native.storage, sizeof native.storage);
+    const int level = group.family() == address_family::ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    return outcome(::setsockopt(handle, level, join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &asked, sizeof asked));
+}
+
+}  // namespace co_wq::io
