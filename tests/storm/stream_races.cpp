@@ -307,6 +307,99 @@ report race_polls_for_room(io::reactor_kind kind, long bouts) {
     return in.finish();
 }
 
+// ---- datagrams, each with its number
+
+struct letters {
+    explicit letters(arena& in) {
+        int ends[2];
+        EXPECT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+        near = io::socket(in.loop(), ends[0], io::descriptor_kind::datagram);
+        far = kernel::file(ends[1]);
+    }
+    // The next one that is there for the far end; -1: none.
+    long arrived() const {
+        long number = -1;
+        return ::recv(far, &number, sizeof number, MSG_DONTWAIT) == sizeof number ? number : -1;
+    }
+
+    io::socket near;
+    kernel::file far;
+    long got = -1;
+};
+
+task<void> receives(letters& on, bool batch, last_words& words) {
+    std::array<long, 2> numbers{-1, -1};
+    if (batch) {
+        std::array<io::incoming, 2> both;
+        for (std::size_t i = 0; i < both.size(); ++i) both[i].into = std::as_writable_bytes(std::span(&numbers[i], 1));
+        const result<std::size_t> got = co_await on.near.recv_batch(both);
+        words.say(got);
+    } else {
+        const result<io::received> got = co_await on.near.recv_from(std::as_writable_bytes(std::span(&numbers[0], 1)));
+        words.say(got);
+    }
+    if (words.won) on.got = numbers[0];
+}
+
+task<void> receives_soon(letters& on, bool batch) {
+    last_words words;
+    co_await with_timeout(2s, receives(on, batch, words));
+}
+
+template <bool Batch>
+report race_datagrams(io::reactor_kind kind, long bouts) {
+    arena in(kind, bouts);
+    {
+        letters on(in);
+        in.ready();
+        while (in.next()) {
+            const long number = in.bout();
+            on.got = -1;
+            in.fight(receives(on, Batch, in.words), [&] { (void)::send(on.far, &number, sizeof number, 0); });
+            if (on.got < 0) in.loop().run(receives_soon(on, Batch));
+            in.check(on.got == number, "a datagram is lost, or another came");
+        }
+    }
+    return in.finish();
+}
+
+task<void> sends_one(letters& on, long number, bool batch, last_words& words) {
+    const const_bytes data = std::as_bytes(std::span(&number, 1));
+    if (batch) {
+        const std::array<io::outgoing, 1> all{{{.data = data}}};
+        const result<std::size_t> sent = co_await on.near.send_batch(all);
+        words.say(sent);
+    } else {
+        const result<void> sent = co_await on.near.send_to({.data = data});
+        words.say(sent);
+    }
+}
+
+// The queue is full when the victim comes; the partner makes room.
+template <bool Batch>
+report race_sent_datagrams(io::reactor_kind kind, long bouts) {
+    arena in(kind, bouts);
+    {
+        letters on(in);
+        in.ready();
+        constexpr long filling = -2;
+        while (in.next()) {
+            const long number = in.bout();
+            while (::send(on.near.handle(), &filling, sizeof filling, MSG_DONTWAIT) > 0) {
+            }
+            in.fight(sends_one(on, number, Batch, in.words), [&] {
+                for (long came = 0; !in.over() && came != number;)
+                    if ((came = on.arrived()) == number) on.got = number;
+            });
+            for (long came; (came = on.arrived()) != -1;)
+                if (came == number) on.got = number;
+            if (in.words.ended) in.check((on.got == number) == in.words.won, "sent and reported differ");
+            on.got = -1;
+        }
+    }
+    return in.finish();
+}
+
 }  // namespace
 
 const std::vector<race>& stream_races() {
@@ -327,6 +420,10 @@ const std::vector<race>& stream_races() {
         {"connect", &race_connects},
         {"ready_to_read", &race_polls_for_bytes},
         {"ready_to_write", &race_polls_for_room},
+        {"recv_from", &race_datagrams<false>},
+        {"recv_batch", &race_datagrams<true>},
+        {"send_to", &race_sent_datagrams<false>},
+        {"send_batch", &race_sent_datagrams<true>},
     };
     return all;
 }
