@@ -36,11 +36,12 @@ private:
 };
 
 struct stream {
-    explicit stream(io::event_loop& loop) {
+    explicit stream(io::event_loop& loop, int type = SOCK_STREAM) {
         int ends[2];
-        EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+        EXPECT_EQ(::socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
         kernel::set_option(ends[0], SOL_SOCKET, SO_SNDBUF, 8192);
-        near = io::socket(loop, ends[0], io::descriptor_kind::stream);
+        near = io::socket(loop, ends[0],
+                          type == SOCK_STREAM ? io::descriptor_kind::stream : io::descriptor_kind::datagram);
         far = kernel::file(ends[1]);
     }
     void fill() const {
@@ -92,11 +93,44 @@ task<void> sends_parts(stream& on, std::size_t size, last_words& words) {
     words.say(sent);
 }
 
+// Not only the bytes: what describes a batch is borrowed, too.
+template <class T>
+std::span<T> made_in(const guarded& memory, std::size_t count) {
+    std::byte* at = memory.data().data();
+    for (std::size_t i = 0; i < count; ++i) ::new (static_cast<void*>(at + i * sizeof(T))) T{};
+    return {std::launder(reinterpret_cast<T*>(at)), count};
+}
+task<void> receives_datagram(stream& on, std::size_t size, last_words& words) {
+    const guarded buffer(size);
+    const result<io::received> got = co_await on.near.recv_from(buffer.data());
+    words.say(got);
+}
+task<void> receives_datagrams(stream& on, std::size_t size, last_words& words) {
+    const guarded buffer(size), list(3 * sizeof(io::incoming));
+    const std::span all = made_in<io::incoming>(list, 3);
+    for (io::incoming& one : all) one.into = buffer.data();
+    const result<std::size_t> got = co_await on.near.recv_batch(all);
+    words.say(got);
+}
+task<void> sends_datagram(stream& on, std::size_t size, last_words& words) {
+    const guarded buffer(size);
+    const result<void> sent = co_await on.near.send_to({.data = buffer.data()});
+    words.say(sent);
+}
+task<void> sends_datagrams(stream& on, std::size_t size, last_words& words) {
+    const guarded buffer(size), list(3 * sizeof(io::outgoing));
+    const std::span all = made_in<io::outgoing>(list, 3);
+    for (io::outgoing& one : all) one.data = buffer.data();
+    const result<std::size_t> sent = co_await on.near.send_batch(all);
+    words.say(sent);
+}
+
 struct form {
     const char* name;
     victim work;
     std::size_t size;
     bool sending;
+    int type = SOCK_STREAM;
 };
 constexpr form forms[] = {
     {"recv_small", &receives, 16, false},
@@ -108,6 +142,10 @@ constexpr form forms[] = {
     {"send_all_large", &sends_all, 50'000, true},
     {"send_parts_small", &sends_parts, 1000, true},
     {"send_parts_large", &sends_parts, 50'000, true},
+    {"recv_from", &receives_datagram, 2000, false, SOCK_DGRAM},
+    {"recv_batch", &receives_datagrams, 2000, false, SOCK_DGRAM},
+    {"send_to", &sends_datagram, 1000, true, SOCK_DGRAM},
+    {"send_batch", &sends_datagrams, 1000, true, SOCK_DGRAM},
 };
 
 class page_guard : public testing::TestWithParam<std::tuple<form, io::reactor_kind>> {};
@@ -126,7 +164,7 @@ TEST_P(page_guard, no_completion_ever_finds_its_memory_gone) {
         std::optional<stream> on;
         in.also_close([&] { on->near.close(); });
         while (in.next()) {
-            on.emplace(in.loop());
+            on.emplace(in.loop(), which.type);
             if (which.sending) on->fill();
             in.fight(which.work(*on, which.size, in.words), [&] {
                 do {
