@@ -131,7 +131,8 @@ void event_loop::run_ready() noexcept {
         stir();
     timer_wheel_->advance(now_is);
     collect();
-    ran_ = run_batch(batch_);
+    // under chaos what is posted meanwhile waits for the next turn, so that each completion is offered just once
+    ran_ = run_batch(chaos_ ? depth() : batch_);
 }
 
 void event_loop::take_events() noexcept {

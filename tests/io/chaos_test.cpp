@@ -8,6 +8,7 @@
 #include "io/reactors.hpp"
 #include "io/runtime.hpp"
 #include "sync/channel.hpp"
+#include "sync/event.hpp"
 #include "sync/sleep.hpp"
 
 namespace co_wq::io::test {
@@ -156,6 +157,31 @@ TEST_P(chaos_on, waits_of_tasks_are_delayed_but_complete) {
     loop->root().spawn(pass_numbers(through, 50), "sender");
     loop->run(take_numbers(through, taken));
     EXPECT_EQ(taken, 50);
+    EXPECT_GT(loop->chaos()->count().held, 0u);
+    EXPECT_GT(loop->chaos()->count().behind, 0u);
+}
+
+task<void> wait_for(event& one, int& woken) {
+    const result<void> set = co_await one.wait();
+    EXPECT_TRUE(set.has_value());
+    ++woken;
+}
+
+// More than fit into a batch: each is offered to chaos once, so that none is late again and again.
+TEST_P(chaos_on, each_completion_is_offered_once) {
+    loop_under_test loop(GetParam(), {.seed = 6, .rate = 1});
+    constexpr int many = 5000;
+    event one;
+    int woken = 0;
+    counting_scope waiting(*loop);
+    for (int i = 0; i < many; ++i) waiting.spawn(wait_for(one, woken), "waiter");
+    loop->run_ready();
+    one.set();
+    loop->run_until([&] { return woken == many; });
+    const chaos::counters& did = loop->chaos()->count();
+    EXPECT_LE(did.held + did.behind, static_cast<std::uint64_t>(many));
+    EXPECT_GT(did.held + did.behind, static_cast<std::uint64_t>(many) * 8 / 10);
+    waiting.destroy_all();
 }
 
 task<void> recv_for_ever(const socket& from) {
