@@ -26,6 +26,8 @@ struct received {
     bool truncated() const noexcept { return full_size > size; }
 };
 
+inline constexpr std::size_t datagram_batch_max = 64;  // in one call
+
 struct incoming : received {
     bytes into{};
 };
@@ -38,10 +40,16 @@ struct outgoing {
 
 namespace detail {
 
+inline void require_datagrams(descriptor_ref where, std::size_t count) noexcept {
+    CO_WQ_REQUIRE(where.entry->kind == descriptor_kind::datagram, "the socket carries datagrams, not a stream");
+    CO_WQ_REQUIRE(count > 0, "a batch has room for at least one");
+}
+
 class recv_from_awaiter final : public io_awaiter {
 public:
     recv_from_awaiter(descriptor_ref where, bytes into) noexcept
         : io_awaiter(ops, where, op_kind::recv, op_detail::datagrams, &one_, 1) {
+        require_datagrams(where, 1);
         one_.into = into;
     }
     result<received> await_resume() noexcept {
@@ -58,7 +66,9 @@ private:
 class recv_batch_awaiter final : public io_awaiter {
 public:
     recv_batch_awaiter(descriptor_ref where, std::span<incoming> into) noexcept
-        : io_awaiter(ops, where, op_kind::recv, op_detail::datagrams, into.data(), into.size()) {}
+        : io_awaiter(ops, where, op_kind::recv, op_detail::datagrams, into.data(), into.size()) {
+        require_datagrams(where, into.size());
+    }
     result<std::size_t> await_resume() noexcept { return take_result(); }
 
 private:
@@ -68,7 +78,9 @@ private:
 class send_to_awaiter final : public io_awaiter {
 public:
     send_to_awaiter(descriptor_ref where, const outgoing& one) noexcept
-        : io_awaiter(ops, where, op_kind::send, op_detail::datagrams, &one_, 1), one_(one) {}
+        : io_awaiter(ops, where, op_kind::send, op_detail::datagrams, &one_, 1), one_(one) {
+        require_datagrams(where, 1);
+    }
     result<void> await_resume() noexcept {
         const result<std::uint32_t> sent = take_result();
         if (!sent) return std::unexpected(sent.error());
@@ -84,6 +96,7 @@ class send_batch_awaiter final : public io_awaiter {
 public:
     send_batch_awaiter(descriptor_ref where, std::span<const outgoing> from) noexcept
         : io_awaiter(ops, where, op_kind::send, op_detail::datagrams, const_cast<outgoing*>(from.data()), from.size()) {
+        require_datagrams(where, from.size());
     }
     result<std::size_t> await_resume() noexcept { return take_result(); }
 

@@ -140,9 +140,8 @@ task<pump_result> pump(tcp_stream& first, tcp_stream& second, pump_options optio
     tunnel both(first.loop(), options, progress ? *progress : own);
     const pump_result done = co_await with_scope(both.scope(), run_both(both, first, second));
     const bool clean = done.forth.end == end_reason::eof && done.back.end == end_reason::eof;
-    const bool broken = done.forth.end == end_reason::reset || done.back.end == end_reason::reset ||
-                        done.forth.end == end_reason::failed || done.back.end == end_reason::failed;
-    if (!clean && broken) {
+    const auto broken = [](end_reason end) { return end != end_reason::eof && end != end_reason::idle; };
+    if (!clean && (broken(done.forth.end) || broken(done.back.end))) {
         first.reset();
         second.reset();
     }

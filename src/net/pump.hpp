@@ -3,8 +3,9 @@
 // For:        tunnels. Each direction copies through a pool block that it holds only while bytes are on their way;
 //             one that is bulk is spliced through a borrowed pipe until it pauses.
 // Guarantees: everything read is written before its end is passed on. An end of stream is passed on as a half-close and
-//             the other direction goes on. A reset or failure on one side ends both, and the other side is reset. A
-//             slow reader stops the reading from the other side: memory stays bounded.
+//             the other direction goes on. A reset or failure on one side ends both, and the other side is reset; so
+//             are both when the pump is cancelled: what is cut must not look whole. A slow reader stops the reading
+//             from the other side: memory stays bounded.
 // Errors:     none are thrown; how each direction ended is in the result. When the surrounding scope is cancelled, both
 //             directions end with `stopped` or `idle`.
 // Threads:    the loop's own. Lifetime: the streams outlive the call.

@@ -6,9 +6,10 @@
 // Threads:    the loop's own. One receive and one send may wait at a time.
 // Lifetime:   memory is borrowed while an operation is awaited; closes on destruction, what waits then ends with
 //             `closed`.
-// Errors:     message_too_long: longer than the way takes, nothing was sent; connection_refused: the peer of a
-// connected
-//             socket had nobody at its port, told once by the next operation; not_supported: no segmentation here.
+// Errors:     message_too_long: longer than the way takes, nothing was sent. connection_refused, on connected sockets:
+//             nobody was at the peer's port for an earlier datagram; told once by the next operation, which did
+//             nothing. A batch that went in part may swallow it (sendmmsg(2)). invalid_argument: too many segments, or
+//             none of them possible here.
 // Source:     RFC 768; udp(7), ip(7), ipv6(7).
 //
 //   auto server = net::udp_socket::bind(loop, io::socket_address::loopback(0));
@@ -33,12 +34,13 @@ public:
 
     // Receives at the address; port 0: any. An IPv6 socket serves IPv6 alone.
     static result<udp_socket> bind(io::event_loop& loop, const io::socket_address& where, udp_options options = {});
-    // Sends from an address that the system chooses.
+    // Sends from an address that the system chooses; over IPv6 to IPv4 as well, by mapped addresses.
     static result<udp_socket> open(io::event_loop& loop, io::address_family family);
     // The same, and then connect.
     static result<udp_socket> connect_to(io::event_loop& loop, const io::socket_address& peer);
 
-    // From now on only datagrams of this peer are received, and send goes to it.
+    // From now on only datagrams of this peer arrive, and send goes to it. What arrived before is still received:
+    // look at received::from.
     result<void> connect(const io::socket_address& peer) const noexcept;
 
     [[nodiscard]] auto recv_from(bytes into) const noexcept { return socket_.recv_from(into); }
@@ -54,17 +56,19 @@ public:
     }
     // As many as are there, at least one; how many came. At most 64 per call.
     [[nodiscard]] auto recv_batch(std::span<io::incoming> into) const noexcept { return socket_.recv_batch(into); }
-    // How many went, at least one; an error concerns the first. At most 64 per call.
+    // How many went, at least one; an error: none went. At most 64 per call.
     [[nodiscard]] auto send_batch(std::span<const io::outgoing> all) const noexcept { return socket_.send_batch(all); }
 
-    // Datagrams of one sender and one size may come together (UDP_GRO): see received::segment_bytes.
+    // Datagrams of one sender and one size may come together (UDP_GRO, received::segment_bytes); room for 65,535 bytes
+    // takes any of them whole.
     result<void> set_receive_segments(bool on) const noexcept;
     result<void> set_broadcast(bool on) const noexcept;
     result<void> set_buffer_bytes(int receive, int send) const noexcept;
     // interface_index: of if_nametoindex(3); 0: the system chooses.
     result<void> join(const io::socket_address& group, std::uint32_t interface_index = 0) const noexcept;
     result<void> leave(const io::socket_address& group, std::uint32_t interface_index = 0) const noexcept;
-    // How far what we send to groups goes (0 to 255), whether we hear it ourselves, and which interface it takes.
+    // How far what we send to groups goes (0 to 255), whether we hear it ourselves, and which interface it takes (0: as
+    // it is, at first the system's choice).
     result<void> set_multicast(int hops, bool loop_back, std::uint32_t interface_index = 0) const noexcept;
 
     bool is_open() const noexcept { return socket_.is_open(); }

@@ -2,6 +2,8 @@
 #include "net/udp.hpp"
 
 #include <net/if.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -290,6 +292,54 @@ TEST_P(udp, options_that_the_system_knows_are_set) {
     const udp_socket here = bound();
     EXPECT_TRUE(here.set_broadcast(true).has_value());
     EXPECT_TRUE(here.set_buffer_bytes(200'000, 100'000).has_value());
+}
+
+// Misuse is told at once: a batch without room, a stream.
+TEST_P(udp, is_for_datagrams_and_for_at_least_one) {
+    const udp_socket here = bound();
+    EXPECT_DEATH((void)here.recv_batch({}), "at least one");
+    EXPECT_DEATH((void)here.send_batch({}), "at least one");
+    const result<io::native_handle> stream = loop->reactor().calls().open_stream(io::address_family::ipv4);
+    ASSERT_TRUE(stream.has_value());
+    const io::socket other(*loop, *stream, io::descriptor_kind::stream);
+    EXPECT_DEATH((void)other.recv_from({}), "carries datagrams");
+}
+
+// A local socket's peer may send open files along, which nobody asked for.
+TEST_P(udp, files_that_come_with_a_datagram_are_closed) {
+    if (simulated()) GTEST_SKIP() << "simulated sockets carry no files";
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    const io::socket near(*loop, ends[0], io::descriptor_kind::datagram);
+    const auto next_free = [] {
+        const int number = ::dup(0);
+        ::close(number);
+        return number;
+    };
+    const int before = next_free();
+    for (const std::size_t files : {1u, 5u}) {
+        alignas(cmsghdr) unsigned char control[CMSG_SPACE(5 * sizeof(int))]{};
+        char text[] = "x";
+        iovec memory{text, 1};
+        msghdr header{};
+        header.msg_iov = &memory;
+        header.msg_iovlen = 1;
+        header.msg_control = control;
+        header.msg_controllen = CMSG_SPACE(files * sizeof(int));
+        cmsghdr* note = CMSG_FIRSTHDR(&header);
+        note->cmsg_level = SOL_SOCKET;
+        note->cmsg_type = SCM_RIGHTS;
+        note->cmsg_len = CMSG_LEN(files * sizeof(int));
+        ASSERT_EQ(::sendmsg(ends[1], &header, 0), 1);
+        auto receive = [](const io::socket& at) -> task<std::uint32_t> {
+            std::byte room[4];
+            const result<io::received> got = co_await at.recv_from(room);
+            co_return got ? got->size : 0;
+        };
+        EXPECT_EQ(loop->run(receive(near)), 1u);
+    }
+    EXPECT_EQ(next_free(), before);
+    ::close(ends[1]);
 }
 
 INSTANTIATE_TEST_SUITE_P(net, udp, io::test::every_reactor, &io::test::name_of_case);

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,8 +15,8 @@
 namespace co_wq::io {
 namespace {
 
-// More than this in one call is given in several.
-constexpr std::size_t batch_max = 64;
+// More than this is not taken or given in one call.
+constexpr std::size_t batch_max = datagram_batch_max;
 
 // What the system's form of one message needs beside it.
 struct native_message {
@@ -60,12 +61,22 @@ msghdr prepare(native_message& one, const outgoing& given) noexcept {
     return header;
 }
 
+// Files that a local socket's peer sent and nobody asked for; what found no room here the system has closed.
+void close_files(const cmsghdr& note) noexcept {
+    for (std::size_t at = 0; at + CMSG_LEN(sizeof(int)) <= note.cmsg_len; at += sizeof(int)) {
+        int number = no_handle;
+        std::memcpy(&number, CMSG_DATA(&note) + at, sizeof number);
+        ::close(number);
+    }
+}
+
 void take(incoming& out, native_message& one, msghdr& header, std::size_t full_size) noexcept {
     out.full_size = static_cast<std::uint32_t>(full_size);
     out.size = static_cast<std::uint32_t>(std::min(full_size, out.into.size()));
     out.from = header.msg_namelen > 0 ? from_native(one.address.storage) : socket_address{};
     out.segment_bytes = 0;
     for (cmsghdr* note = CMSG_FIRSTHDR(&header); note; note = CMSG_NXTHDR(&header, note)) {
+        if (note->cmsg_level == SOL_SOCKET && note->cmsg_type == SCM_RIGHTS) close_files(*note);
         if (note->cmsg_level != SOL_UDP || note->cmsg_type != UDP_GRO) continue;
         int segment = 0;
         std::memcpy(&segment, CMSG_DATA(note), sizeof segment);
@@ -97,7 +108,8 @@ std::int32_t receive_datagrams(descriptor& entry, op_slot::io_payload& io) noexc
     if (all.size() == 1) {
         native_message one;
         msghdr header = prepare(one, all[0]);
-        const ssize_t got = retry_interrupted([&] { return ::recvmsg(entry.handle, &header, MSG_TRUNC); });
+        const ssize_t got =
+            retry_interrupted([&] { return ::recvmsg(entry.handle, &header, MSG_TRUNC | MSG_CMSG_CLOEXEC); });
         if (got >= 0) take(all[0], one, header, static_cast<std::size_t>(got));
         const std::int32_t answer = got < 0 ? failure(more) : 1;
         entry.readable &= more;
@@ -106,8 +118,10 @@ std::int32_t receive_datagrams(descriptor& entry, op_slot::io_payload& io) noexc
     native_message messages[batch_max];
     mmsghdr headers[batch_max];
     for (std::size_t i = 0; i < all.size(); ++i) headers[i] = {prepare(messages[i], all[i]), 0};
-    const int got = retry_interrupted(
-        [&] { return ::recvmmsg(entry.handle, headers, static_cast<unsigned>(all.size()), MSG_TRUNC, nullptr); });
+    const int got = retry_interrupted([&] {
+        return ::recvmmsg(entry.handle, headers, static_cast<unsigned>(all.size()), MSG_TRUNC | MSG_CMSG_CLOEXEC,
+                          nullptr);
+    });
     for (int i = 0; i < got; ++i)
         take(all[static_cast<std::size_t>(i)], messages[i], headers[i].msg_hdr, headers[i].msg_len);
     const std::int32_t answer = got < 0 ? failure(more) : got;

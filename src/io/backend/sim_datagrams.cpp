@@ -71,7 +71,8 @@ std::int32_t sim_network::receive_datagrams(descriptor& entry, endpoint& one, op
     if (one.what != kind::datagram) return -EOPNOTSUPP;
     if (one.failure != 0) return std::exchange(one.failure, 0);
     std::int32_t moved = 0;
-    for (incoming& into : std::span(static_cast<incoming*>(io.data), io.length)) {
+    for (incoming& into :
+         std::span(static_cast<incoming*>(io.data), std::min<std::size_t>(io.length, datagram_batch_max))) {
         if (one.datagrams.empty() || (moved > 0 && random().chance(options_.short_io))) break;
         const datagram next = one.datagrams.pop();
         into.full_size = static_cast<std::uint32_t>(next.data.size());
@@ -90,7 +91,8 @@ std::int32_t sim_network::send_datagrams(endpoint& one, op_slot::io_payload& io)
     if (one.what != kind::datagram) return -EOPNOTSUPP;
     if (one.failure != 0) return std::exchange(one.failure, 0);
     std::int32_t moved = 0;
-    for (const outgoing& next : std::span(static_cast<const outgoing*>(io.data), io.length)) {
+    for (const outgoing& next :
+         std::span(static_cast<const outgoing*>(io.data), std::min<std::size_t>(io.length, datagram_batch_max))) {
         const std::int32_t failure = send_datagram_of(one, next);
         if (failure != 0) return moved > 0 ? moved : failure;
         ++moved;
