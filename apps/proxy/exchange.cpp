@@ -56,6 +56,7 @@ task<verdict> exchange::send_without_body() {
     if (!sent) {
         origin_error_ = sent.error();
         upload_broken_ = true;
+        if (origin_error_ == errc::stopped) origin_.close();  // it would wait for the rest, and we for its answer
     }
     const verdict answered = co_await download();
     co_return answered;
@@ -79,6 +80,8 @@ task<void> exchange::upload() {
             if (!sent) co_return;
             const bool more = co_await session_.fill_input();
             if (!more && guard_.scope().cancelled()) co_return upload_refused(408, "the request's body stalled");
+            if (!more && session_.input_stopped())
+                co_return upload_refused(503, "the proxy stopped reading the request");
             if (!more) co_return upload_refused(400, "the request's body broke off");
             guard_.touch();
             continue;
@@ -115,6 +118,7 @@ task<bool> exchange::send_piece(const_bytes piece) {
     if (!sent) {
         upload_broken_ = true;
         origin_error_ = sent.error();
+        if (origin_error_ == errc::stopped) origin_.close();
     }
     co_return sent.has_value();
 }

@@ -90,21 +90,39 @@ struct pool_deleter {
     void operator()(session* one) const noexcept { pool_delete(one); }
 };
 
+// A tunnel that is destroyed before its end is reset on both sides: what is cut must not look whole.
+class reset_unless_done {
+public:
+    reset_unless_done(net::tcp_stream& client, net::tcp_stream& origin) noexcept : client_(client), origin_(origin) {}
+    reset_unless_done(const reset_unless_done&) = delete;
+    reset_unless_done& operator=(const reset_unless_done&) = delete;
+    ~reset_unless_done() {
+        if (done_) return;
+        client_.reset();
+        origin_.reset();
+    }
+    void done() noexcept { done_ = true; }
+
+private:
+    net::tcp_stream& client_;
+    net::tcp_stream& origin_;
+    bool done_ = false;
+};
+
 // Bytes that were read together with a head go first, then the pump takes over.
 task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan tunnel) {
+    reset_unless_done both(client, tunnel.origin);
     for (auto [bytes_first, to] :
          {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
         const io::lease first = std::move(*bytes_first);  // goes back now, with or without bytes: the tunnel holds none
         if (first.empty()) continue;
         const result<void> sent = co_await to->send_all(first.data());
-        if (!sent) {
-            client.reset();
-            co_return;
-        }
+        if (!sent) co_return;
     }
     ++server.count().tunnels;
     const net::pump_result done =
         co_await net::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout});
+    both.done();
     log::debug("tunnel {}: {} bytes up ({}), {} down ({})", tunnel.name, done.forth.bytes, net::name_of(done.forth.end),
                done.back.bytes, net::name_of(done.back.end));
 }

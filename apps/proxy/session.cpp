@@ -51,6 +51,7 @@ task<std::optional<tunnel_plan>> session::run() {
 task<bool> session::fill_input() {
     input_.reset();
     result<io::lease> got = co_await client_.recv_lease(head_block_bytes);
+    input_stopped_ = !got && got.error() == errc::stopped;
     if (!got || got->empty()) co_return false;
     input_ = std::move(*got);
     co_return true;

@@ -56,6 +56,8 @@ public:
     io::lease& input() noexcept { return input_; }
     // Reads more from the client into an empty input(); false: end of stream or error.
     task<bool> fill_input();
+    // The last one that failed was cancelled on our side.
+    bool input_stopped() const noexcept { return input_stopped_; }
     // Sends an error page. The connection goes on only when asked to and the request was read to its end.
     task<verdict> refuse(std::uint16_t status, std::string_view detail, bool may_keep = false);
     // These tasks read from the client for us: an upload, or a watch for its end. Before we read ourselves to end the
@@ -98,6 +100,7 @@ private:
     std::string last_origin_;
     tunnel_plan tunnel_;
     bool first_request_ = true;
+    bool input_stopped_ = false;
     bool answering_ = false;
     bool answer_open_ = false;  // the client has the beginning of an answer without its end
     std::string_view unsaid_;  // the rest of an interim response of ours, of which the client has the beginning

@@ -1,4 +1,5 @@
 """With --chaos an answer is whole and right or visibly ends early; nothing is left, and the proxy still drains."""
+import collections
 import concurrent.futures
 import hashlib
 import re
@@ -9,7 +10,7 @@ import unittest
 from harness import Proxy, ProxyTest
 from origins import bulk, bulk_digest, digest_of, echo
 from settings import MIB, SCALE, SEED
-from wire import Malformed, Truncated, Wire, chunked, request, response, wait_until
+from wire import Malformed, Truncated, Wire, chunked, request, response, wait_quietly, wait_until
 
 ENDS = (Truncated, OSError)  # a stream that ends early
 
@@ -107,7 +108,7 @@ class Chaos(ProxyTest):
         wrong: list[str] = []
 
         def one(_) -> None:
-            received = b""
+            received, reset = b"", False
             try:
                 wire = self.tunnel(site.authority, proxy=proxy)
             except (*ENDS, AssertionError):  # not made: the answer says so, or there is none
@@ -119,10 +120,12 @@ class Chaos(ProxyTest):
                 while piece := wire.read_some():
                     received += piece
             except ENDS:
-                pass
+                reset = True
             wire.wake()
             sender.join()
             wire.close()
+            if len(received) < size and not reset:
+                wrong.append(f"ended in order after {len(received)} bytes")
             expected = b"".join(bulk(size))
             if received != expected[:len(received)]:
                 wrong.append(f"not what was sent, in {len(received)} bytes")
@@ -140,6 +143,31 @@ class Chaos(ProxyTest):
         self.assertEqual(wrong, [])
         self.assertEqual(len(finished) + len(ended), 12)
         self.assertGreater(sum(finished) + sum(ended), 0)
+
+    def test_an_upload_that_comes_slowly_is_answered_or_visibly_ended(self):
+        site = self.site(lambda asked: response(asked.body))
+        proxy = self.start_proxy("--chaos", f"{SEED}:0.7", "--response-timeout-ms", "600000")
+        statuses = collections.Counter()
+
+        def one(number: int) -> None:
+            body = body_of(number) * 3
+            try:
+                with Wire.connect(proxy.host, proxy.port) as wire:
+                    whole = request("POST", site.url("/up"), host=site.authority, body=body)
+                    for begin in range(0, len(whole), len(whole) // 4 + 1):
+                        wire.send(whole[begin:begin + len(whole) // 4 + 1])
+                        wait_quietly(0.002)  # so that it comes in pieces
+                    got = wire.read_response("POST")
+            except TimeoutError:
+                statuses["nothing"] += 1
+            except ENDS:
+                statuses["ended"] += 1
+            else:
+                statuses[got.status if got.status != 200 or got.body == body else "wrong"] += 1
+
+        self.at_once(one, range(60 // SCALE))
+        self.assertLessEqual(set(statuses), {200, 502, 503, "ended"}, statuses)
+        self.assertGreater(statuses[200], 0)
 
     def test_a_download_is_whole_or_visibly_not(self):
         proxy = self.start_proxy("--chaos", f"{SEED}:0.02")

@@ -270,6 +270,7 @@ class Signals(ProxyTest):
                 proxy.signal(second)
                 self.assertEqual(proxy.wait(PROMPT), 0)
                 for client in tunnels:
+                    self.assertEqual(client.ended(), "reset", "a tunnel that is cut must not look whole")
                     client.close()
 
     def test_draining_it_accepts_nobody_but_finishes_what_was_begun(self):
