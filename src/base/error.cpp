@@ -78,6 +78,7 @@ error from_errno(int os_code) noexcept {
         {EMSGSIZE, errc::message_too_long},
         {EDESTADDRREQ, errc::invalid_argument},
         {ENOBUFS, errc::no_buffers},
+        {EAGAIN, errc::no_buffers},  // a local listener's queue is full
         {ENOMEM, errc::out_of_memory},
         {EACCES, errc::permission_denied},
         {EPERM, errc::permission_denied},

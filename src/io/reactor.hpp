@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
@@ -37,6 +38,7 @@ enum class op_detail : std::uint8_t {
     from_pipe,     // send: splice out of a pipe
     datagrams,  // recv and send: io.data is an array of incoming or outgoing, io.length their number; ends with the
                 // number of those that were moved
+    files,         // recv and send: io.data is a detail::passing, bytes with open files
 };
 
 // A pipe that holds bytes between two spliced sockets.
@@ -58,6 +60,12 @@ enum class datagram_option : std::uint8_t {
     send_buffer,
 };
 
+// Who is at the other end of a local socket, as it was when they connected (unix(7), SO_PEERCRED).
+struct peer_credentials {
+    std::int32_t process = 0;
+    std::uint32_t user = 0, group = 0;
+};
+
 // The result of an attempt that cannot be served yet.
 inline constexpr std::int32_t would_block = INT32_MIN;
 
@@ -77,6 +85,13 @@ public:
     virtual result<native_handle> open_stream(address_family family) noexcept = 0;
     virtual result<native_handle> open_listener(const socket_address& where, int backlog, bool share_port) noexcept = 0;
     virtual result<native_handle> open_datagram(address_family family) noexcept = 0;
+    // A local socket that keeps the bounds of messages, and their order.
+    virtual result<native_handle> open_sequenced() noexcept = 0;
+    virtual result<std::pair<native_handle, native_handle>> open_local_pair() noexcept = 0;
+    // For local listeners and datagram sockets: who may connect. Before the socket is bound.
+    virtual result<void> set_mode(native_handle handle, std::uint32_t mode) noexcept = 0;
+    virtual result<void> bind_and_listen(native_handle handle, const socket_address& where, int backlog) noexcept = 0;
+    virtual result<peer_credentials> credentials(native_handle handle) noexcept = 0;
     virtual result<void> bind_datagram(native_handle handle, const socket_address& where,
                                        bool share_address) noexcept = 0;
     virtual result<void> set_option(native_handle handle, datagram_option option, int value) noexcept = 0;

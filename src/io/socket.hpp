@@ -17,6 +17,7 @@
 #include "io/datagram.hpp"
 #include "io/event_loop.hpp"
 #include "io/io_awaiter.hpp"
+#include "io/passed_files.hpp"
 
 namespace co_wq::io {
 
@@ -195,6 +196,14 @@ public:
     [[nodiscard]] detail::send_parts_awaiter send_all(std::array<const_bytes, 3> parts) const noexcept {
         return {where_, parts};
     }
+    // Of local sockets (io/passed_files.hpp).
+    [[nodiscard]] detail::recv_files_awaiter recv_with_files(bytes into, std::span<file_handle> room) const noexcept {
+        return {where_, into, room};
+    }
+    [[nodiscard]] detail::send_files_awaiter send_all_with_files(const_bytes data,
+                                                                 std::span<const native_handle> files) const noexcept {
+        return {where_, data, files};
+    }
     // Of datagram sockets. A batch ends with how many came or went, at least one; send the others again.
     [[nodiscard]] detail::recv_from_awaiter recv_from(bytes into) const noexcept { return {where_, into}; }
     [[nodiscard]] detail::recv_batch_awaiter recv_batch(std::span<incoming> into) const noexcept {
@@ -215,8 +224,8 @@ public:
     [[nodiscard]] detail::send_pipe_awaiter send_all(pipe_pair& pipe) const noexcept { return {where_, pipe}; }
     [[nodiscard]] detail::connect_awaiter connect(const socket_address& peer) const noexcept { return {where_, peer}; }
     [[nodiscard]] detail::poll_awaiter ready(direction way) const noexcept { return {where_, way}; }
-    // The accepted socket belongs to the same loop.
-    [[nodiscard]] accept_awaiter accept() const noexcept;
+    // The accepted socket belongs to the same loop. datagram: of a listener for sequenced packets.
+    [[nodiscard]] accept_awaiter accept(descriptor_kind accepted = descriptor_kind::stream) const noexcept;
 
     result<void> shutdown_send() const noexcept {
         CO_WQ_REQUIRE(where_.entry, "the socket is open");
@@ -224,6 +233,8 @@ public:
     }
     result<socket_address> local_address() const noexcept { return calls().local_address(handle()); }
     result<socket_address> peer_address() const noexcept { return calls().peer_address(handle()); }
+    // Of the other end of a local socket.
+    result<peer_credentials> credentials() const noexcept { return calls().credentials(handle()); }
     result<void> set_no_delay(bool on) const noexcept { return calls().set_no_delay(handle(), on); }
     result<void> set_keep_alive(int idle_s, int interval_s, int count) const noexcept {
         return calls().set_keep_alive(handle(), idle_s, interval_s, count);
@@ -237,18 +248,19 @@ private:
 
 class accept_awaiter final : public io_awaiter {
 public:
-    explicit accept_awaiter(descriptor_ref where) noexcept
-        : io_awaiter(ops, where, op_kind::accept, op_detail::plain, nullptr, 0) {}
+    accept_awaiter(descriptor_ref where, descriptor_kind accepted) noexcept
+        : io_awaiter(ops, where, op_kind::accept, op_detail::plain, nullptr, 0), accepted_(accepted) {}
     result<socket> await_resume() {
         const result<std::uint32_t> got = take_result();
         if (!got) return std::unexpected(got.error());
-        return socket(loop(), static_cast<native_handle>(*got), descriptor_kind::stream);
+        return socket(loop(), static_cast<native_handle>(*got), accepted_);
     }
 
 private:
+    descriptor_kind accepted_;
     static constexpr awaiter_ops ops{"accept", nullptr, nullptr, nullptr, &describe};
 };
 
-inline accept_awaiter socket::accept() const noexcept { return accept_awaiter(where_); }
+inline accept_awaiter socket::accept(descriptor_kind accepted) const noexcept { return {where_, accepted}; }
 
 }  // namespace co_wq::io

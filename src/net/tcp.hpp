@@ -10,53 +10,19 @@
 //   auto stream = co_await listener->accept();
 #pragma once
 
-#include <concepts>
-
-#include "io/socket.hpp"
+#include "net/stream.hpp"
 #include "task/task.hpp"
 
 namespace co_wq::net {
 
-// Anything that carries bytes in both directions and can end each on its own.
-template <class S>
-concept byte_stream = requires(S& stream, bytes into, const_bytes from, std::size_t size) {
-    stream.recv(into);
-    stream.recv_lease(size);
-    stream.send_all(from);
-    { stream.shutdown_send() } -> std::same_as<result<void>>;
-    stream.close();
-};
-
-class tcp_stream {
+class tcp_stream : public socket_stream {
 public:
-    tcp_stream() noexcept = default;
-    explicit tcp_stream(io::socket socket) noexcept : socket_(std::move(socket)) {}
+    using socket_stream::socket_stream;
 
     static task<result<tcp_stream>> connect(io::event_loop& loop, io::socket_address peer);
 
-    bool is_open() const noexcept { return socket_.is_open(); }
-    io::socket& socket() noexcept { return socket_; }
-    io::event_loop& loop() const noexcept { return socket_.loop(); }
-
-    // 0: end of stream.
-    [[nodiscard]] auto recv(bytes into) const noexcept { return socket_.recv(into); }
-    // An empty lease: end of stream. Holds no memory while it waits.
-    [[nodiscard]] auto recv_lease(std::size_t size) const noexcept { return socket_.recv_lease(size); }
-    [[nodiscard]] auto send_all(const_bytes data) const noexcept { return socket_.send_all(data); }
-    // Three parts in one call.
-    [[nodiscard]] auto send_all(std::array<const_bytes, 3> parts) const noexcept { return socket_.send_all(parts); }
-
-    // No more bytes from us; the other direction goes on.
-    result<void> shutdown_send() const noexcept { return socket_.shutdown_send(); }
-    void close() noexcept { socket_.close(); }
     // Close that the peer sees as a reset.
-    void reset() noexcept { socket_.reset(); }
-
-    result<io::socket_address> local_address() const noexcept { return socket_.local_address(); }
-    result<io::socket_address> peer_address() const noexcept { return socket_.peer_address(); }
-
-private:
-    io::socket socket_;
+    void reset() noexcept { socket().reset(); }
 };
 static_assert(byte_stream<tcp_stream>);
 
@@ -75,25 +41,8 @@ public:
         return tcp_listener(io::socket(loop, handle, io::descriptor_kind::listener));
     }
 
-    class accept_awaiter {
-    public:
-        explicit accept_awaiter(const io::socket& listener) noexcept : inner_(listener.accept()) {}
-        bool await_ready() const noexcept { return inner_.await_ready(); }
-        template <task_promise Promise>
-        bool await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
-            return inner_.await_suspend(waiting);
-        }
-        result<tcp_stream> await_resume() {
-            result<io::socket> got = inner_.await_resume();
-            if (!got) return std::unexpected(got.error());
-            return tcp_stream(std::move(*got));
-        }
-
-    private:
-        io::accept_awaiter inner_;
-    };
     // too_many_files: nothing was taken; accept again when descriptors are free.
-    [[nodiscard]] accept_awaiter accept() const noexcept { return accept_awaiter(socket_); }
+    [[nodiscard]] accept_awaiter<tcp_stream> accept() const noexcept { return accept_awaiter<tcp_stream>(socket_); }
 
     bool is_open() const noexcept { return socket_.is_open(); }
     void close() noexcept { socket_.close(); }

@@ -48,10 +48,12 @@ CO_WQ_ROW(io_recv_from_awaiter)
 CO_WQ_ROW(io_recv_batch_awaiter)
 CO_WQ_ROW(io_send_to_awaiter)
 CO_WQ_ROW(io_send_batch_awaiter)
+CO_WQ_ROW(io_recv_files_awaiter)
+CO_WQ_ROW(io_send_files_awaiter)
 CO_WQ_NO_ROW(io_io_awaiter, "base of the operations on sockets")
 
 // ---- net and dns
-CO_WQ_ROW(net_tcp_listener_accept_awaiter)
+CO_WQ_ROW(net_accept_awaiter)
 CO_WQ_ROW(net_dns_awaited_lookup)
 
 // ---- sync

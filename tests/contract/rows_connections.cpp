@@ -208,7 +208,7 @@ std::vector<variant> io_connect_awaiter_rows() { return {{"connect", &make<conne
 std::vector<variant> io_accept_awaiter_rows() {
     return {{"accept", &make<accepting<socket>>, accept_plan, nullptr, no_limit}};
 }
-std::vector<variant> net_tcp_listener_accept_awaiter_rows() {
+std::vector<variant> net_accept_awaiter_rows() {
     return {{"tcp_listener accept", &make<accepting<net::tcp_listener>>, accept_plan, nullptr, no_limit}};
 }
 std::vector<variant> net_dns_awaited_lookup_rows() {

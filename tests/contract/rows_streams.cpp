@@ -1,4 +1,6 @@
 // Rows of what waits on a connected stream.
+#include <sys/socket.h>
+
 #include <optional>
 
 #include "io/reactors.hpp"
@@ -11,6 +13,7 @@ namespace {
 
 using io::socket;
 
+constexpr const char* no_local_sockets = "the simulated network has no local sockets";
 constexpr const char* no_pipes = "the simulated network has no pipes";
 
 // Two connected sockets; the awaiter under test works on near.
@@ -18,11 +21,7 @@ class on_stream : public subject {
 public:
     explicit on_stream(const setting& where) : subject(where), helpers_(where.loop) {}
 
-    task<void> set_up() override {
-        io::test::connection pair = co_await io::test::make_connection(loop);
-        near.emplace(std::move(pair.near));
-        far.emplace(std::move(pair.far));
-    }
+    task<void> set_up() override { co_await connect(); }
     task<void> fail() override {
         far->reset();
         co_return;
@@ -31,8 +30,13 @@ public:
     void destroy_owner() override { near.reset(); }
 
 protected:
+    virtual task<void> connect() {
+        io::test::connection pair = co_await io::test::make_connection(loop);
+        near.emplace(std::move(pair.near));
+        far.emplace(std::move(pair.far));
+    }
     // Nothing more goes in until far reads.
-    task<void> fill() {
+    virtual task<void> fill() {
         while (!simulated && !fill_stream(near->handle(), far->handle())) co_await nap();
         std::size_t sent = 0, before = 0;
         counting_scope flooding(loop);
@@ -204,6 +208,63 @@ public:
     }
 };
 
+// Over local sockets, the only ones that carry files.
+template <class Base>
+class on_local_stream : public Base {
+public:
+    using Base::Base;
+
+protected:
+    task<void> connect() override {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+            throw std::runtime_error("no pair of local sockets");
+        this->near.emplace(this->loop, ends[0], io::descriptor_kind::stream);
+        this->far.emplace(this->loop, ends[1], io::descriptor_kind::stream);
+        co_return;
+    }
+    // Nothing of it is on its way: what does not go in now does not until the peer reads.
+    task<void> fill() override {
+        static constexpr char block[4096]{};
+        while (::send(this->near->handle(), block, sizeof block, MSG_NOSIGNAL) > 0) {
+        }
+        co_return;
+    }
+};
+
+class files_recv : public on_local_stream<receiving> {
+public:
+    using on_local_stream::on_local_stream;
+    task<std::string> wait() override {
+        std::byte into[16];
+        std::array<io::file_handle, 2> room;
+        const result<io::received_files> got = co_await near->recv_with_files(into, room);
+        if (!got) co_return got.error().message();
+        co_return "ok " + std::string(as_text(const_bytes(into).first(got->size))) + std::to_string(got->files);
+    }
+    task<void> complete() override {
+        const std::array<io::native_handle, 1> given{0};
+        const result<void> sent = co_await far->send_all_with_files(as_bytes("x"), given);
+        if (!sent) throw std::runtime_error("no file was sent");
+    }
+    // A local socket that is closed with unread bytes in it resets its peer (unix(7) does not say so; Linux does).
+    task<void> fail() override {
+        const result<void> sent = co_await near->send_all(as_bytes("unread"));
+        if (sent) far->close();
+    }
+};
+
+class files_send : public on_local_stream<sending> {
+public:
+    using on_local_stream::on_local_stream;
+    task<std::string> wait() override {
+        const std::vector<std::byte> data(100'000);
+        const std::array<io::native_handle, 1> given{0};
+        const result<void> sent = co_await near->send_all_with_files(data, given);
+        co_return text_of(sent);
+    }
+};
+
 class pipe_send : public sending {
 public:
     using sending::sending;
@@ -301,6 +362,15 @@ std::vector<variant> io_send_all_awaiter_rows() {
 std::vector<variant> io_send_parts_awaiter_rows() {
     return {{"send_all, small parts", &make<parts_send<100>>, sending_plan},
             {"send_all, large parts", &make<parts_send<100'000>>, sending_plan}};
+}
+std::vector<variant> io_recv_files_awaiter_rows() {
+    return {{"recv with files", &make<files_recv>,
+             receiving_plan(ends("ok x1"), ends("ok x1|stopped"), at_once("ok x1")), no_local_sockets}};
+}
+std::vector<variant> io_send_files_awaiter_rows() {
+    plan expected = sending_plan;
+    expected.error = ends("broken pipe|connection reset");
+    return {{"send with files", &make<files_send>, expected, no_local_sockets}};
 }
 std::vector<variant> io_send_pipe_awaiter_rows() {
     return {{"send_all of a pipe", &make<pipe_send>, sending_plan, no_pipes}};

@@ -15,6 +15,6 @@ struct native_address {
 
 int native_family(address_family family) noexcept;
 native_address to_native(const socket_address& address) noexcept;
-socket_address from_native(const sockaddr_storage& storage) noexcept;
+socket_address from_native(const native_address& native) noexcept;
 
 }  // namespace co_wq::io

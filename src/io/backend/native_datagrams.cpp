@@ -73,7 +73,8 @@ void close_files(const cmsghdr& note) noexcept {
 void take(incoming& out, native_message& one, msghdr& header, std::size_t full_size) noexcept {
     out.full_size = static_cast<std::uint32_t>(full_size);
     out.size = static_cast<std::uint32_t>(std::min(full_size, out.into.size()));
-    out.from = header.msg_namelen > 0 ? from_native(one.address.storage) : socket_address{};
+    one.address.length = header.msg_namelen;
+    out.from = from_native(one.address);
     out.segment_bytes = 0;
     for (cmsghdr* note = CMSG_FIRSTHDR(&header); note; note = CMSG_NXTHDR(&header, note)) {
         if (note->cmsg_level == SOL_SOCKET && note->cmsg_type == SCM_RIGHTS) close_files(*note);

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 
 #include "io/backend/native_address.hpp"
 #include "io/backend/native_datagrams.hpp"
+#include "io/backend/native_local.hpp"
 
 namespace co_wq::io {
 namespace {
@@ -208,6 +210,31 @@ public:
         return handle;
     }
 
+    result<native_handle> open_sequenced() noexcept override {
+        const int handle = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (handle < 0) return system_failure();
+        return handle;
+    }
+
+    result<std::pair<native_handle, native_handle>> open_local_pair() noexcept override {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return system_failure();
+        return std::pair{ends[0], ends[1]};
+    }
+
+    result<void> set_mode(native_handle handle, std::uint32_t mode) noexcept override {
+        if (::fchmod(handle, mode) != 0) return system_failure();
+        return {};
+    }
+
+    result<void> bind_and_listen(native_handle handle, const socket_address& where, int backlog) noexcept override {
+        native_address native = to_native(where);
+        if (::bind(handle, native.get(), native.length) != 0 || ::listen(handle, backlog) != 0) return system_failure();
+        return {};
+    }
+
+    result<peer_credentials> credentials(native_handle handle) noexcept override { return credentials_of_peer(handle); }
+
     result<void> bind_datagram(native_handle handle, const socket_address& where,
                                bool share_address) noexcept override {
         return bind_native(handle, where, share_address);
@@ -233,7 +260,7 @@ public:
         const ssize_t got = retry_interrupted(
             [&] { return ::recvfrom(handle, into.data(), into.size(), 0, native.get(), &native.length); });
         if (got < 0) return last_error();
-        if (from && native.length > 0) *from = from_native(native.storage);
+        if (from) *from = from_native(native);
         return static_cast<std::int32_t>(got);
     }
 
@@ -246,14 +273,14 @@ public:
         native_address native;
         native.length = sizeof native.storage;
         if (::getsockname(handle, native.get(), &native.length) != 0) return system_failure();
-        return from_native(native.storage);
+        return from_native(native);
     }
 
     result<socket_address> peer_address(native_handle handle) noexcept override {
         native_address native;
         native.length = sizeof native.storage;
         if (::getpeername(handle, native.get(), &native.length) != 0) return system_failure();
-        return from_native(native.storage);
+        return from_native(native);
     }
 
     result<void> shutdown_send(native_handle handle) noexcept override {
@@ -292,12 +319,14 @@ public:
                 if (detail == op_detail::lend) return receive_lent(entry, io, pool);
                 if (detail == op_detail::to_pipe) return receive_to_pipe(entry, io);
                 if (detail == op_detail::datagrams) return receive_datagrams(entry, io);
+                if (detail == op_detail::files) return receive_files(entry, io);
                 return receive(entry, io);
             case op_kind::send:
                 if (detail == op_detail::all) return send_all(entry, io);
                 if (detail == op_detail::gather) return send_gathered(entry, io);
                 if (detail == op_detail::from_pipe) return send_from_pipe(entry, io);
                 if (detail == op_detail::datagrams) return send_datagrams(entry, io);
+                if (detail == op_detail::files) return send_files(entry, io);
                 return send_plain(entry, io);
             case op_kind::accept: return accept_one(entry);
             case op_kind::connect: return connect_one(entry, io);

@@ -8,7 +8,8 @@
 
 namespace co_wq::io {
 
-result<native_handle> sim_network::open_datagram(address_family) noexcept {
+result<native_handle> sim_network::open_datagram(address_family family) noexcept {
+    if (family == address_family::local) return fail(errc::not_supported);
     if (random().chance(options_.exhausted)) return fail(from_errno(EMFILE));
     return make(kind::datagram, socket_address::loopback(next_port_++));
 }

@@ -83,7 +83,8 @@ void sim_network::later(duration delay, endpoint& one, sim_clock::action act) {
 
 // ---- opening and naming
 
-result<native_handle> sim_network::open_stream(address_family) noexcept {
+result<native_handle> sim_network::open_stream(address_family family) noexcept {
+    if (family == address_family::local) return fail(errc::not_supported);
     if (random().chance(options_.exhausted)) return fail(from_errno(EMFILE));
     return make(kind::stream, socket_address::loopback(next_port_++));
 }
@@ -490,6 +491,7 @@ std::int32_t sim_network::attempt(descriptor& entry, op_kind kind, op_detail det
     endpoint* one = find(entry.handle);
     if (!one) return -EBADF;
     std::int32_t got = -EOPNOTSUPP;
+    if (detail == op_detail::files) return got;
     switch (kind) {
         case op_kind::accept: got = accept(entry, *one); break;
         case op_kind::connect: got = connect(entry, *one, io); break;

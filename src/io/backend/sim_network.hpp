@@ -110,6 +110,15 @@ public:
     result<native_handle> open_stream(address_family family) noexcept override;
     result<native_handle> open_listener(const socket_address& where, int backlog, bool share_port) noexcept override;
     result<native_handle> open_datagram(address_family family) noexcept override;
+    result<native_handle> open_sequenced() noexcept override { return fail(errc::not_supported); }
+    result<std::pair<native_handle, native_handle>> open_local_pair() noexcept override {
+        return fail(errc::not_supported);
+    }
+    result<void> set_mode(native_handle, std::uint32_t) noexcept override { return fail(errc::not_supported); }
+    result<void> bind_and_listen(native_handle, const socket_address&, int) noexcept override {
+        return fail(errc::not_supported);
+    }
+    result<peer_credentials> credentials(native_handle) noexcept override { return fail(errc::not_supported); }
     result<void> bind_datagram(native_handle handle, const socket_address& where, bool share) noexcept override;
     result<void> set_option(native_handle, datagram_option option, int) noexcept override {
         if (option == datagram_option::receive_segments) return fail(errc::not_supported);

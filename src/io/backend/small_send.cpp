@@ -24,7 +24,8 @@ std::size_t size_of(op_detail detail, const op_slot::io_payload& io) noexcept {
 }  // namespace
 
 bool small_send::fits(op_kind kind, op_detail detail, const op_slot::io_payload& io) noexcept {
-    if (kind != op_kind::send || detail == op_detail::from_pipe || detail == op_detail::datagrams) return false;
+    if (kind != op_kind::send) return false;
+    if (detail != op_detail::plain && detail != op_detail::all && detail != op_detail::gather) return false;
     const std::size_t size = size_of(detail, io);
     return size > 0 && size <= bytes_max;
 }
