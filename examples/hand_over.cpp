@@ -41,8 +41,10 @@ task<void> ask(io::event_loop& loop, io::socket_address where) {
 
 task<int> run(io::event_loop& loop) {
     const auto door = net::tcp_listener::bind(loop, io::socket_address::loopback(0));
-    const auto orders = net::local_listener::bind(loop, *io::socket_address::local_abstract("co_wq hand over"));
-    if (!door || !orders) co_return 1;
+    if (!door) co_return 1;
+    const std::string name = "co_wq hand over " + std::to_string(door->local_address()->port());
+    const auto orders = net::local_listener::bind(loop, *io::socket_address::local_abstract(name));
+    if (!orders) co_return 1;
     counting_scope all(loop);
     all.spawn(work(loop, *orders), "worker");
     all.spawn(supervise(loop, *door, *orders->local_address()), "supervisor");

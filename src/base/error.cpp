@@ -75,6 +75,7 @@ error from_errno(int os_code) noexcept {
         {ENOSYS, errc::not_supported},
         {EMFILE, errc::too_many_files},
         {ENFILE, errc::too_many_files},
+        {ETOOMANYREFS, errc::too_many_files},  // sent over local sockets, and not received yet
         {EMSGSIZE, errc::message_too_long},
         {EDESTADDRREQ, errc::invalid_argument},
         {ENOBUFS, errc::no_buffers},

@@ -61,7 +61,8 @@ bool chaos::cancel(op_slot& slot) noexcept {
     if (!victim || victim->state() != op_state::armed) return false;
     const op_kind kind = victim->kind();
     if (kind != op_kind::recv && kind != op_kind::send && kind != op_kind::connect) return false;
-    if (loop_.reactor().descriptors().at(victim->io.descriptor).kind != descriptor_kind::stream) return false;
+    const descriptor_kind on = loop_.reactor().descriptors().at(victim->io.descriptor).kind;
+    if (on != descriptor_kind::stream && on != descriptor_kind::local_stream) return false;
     ++count_.cancelled;
     loop_.reactor().cancel(*victim);
     return slot.queued();

@@ -19,6 +19,7 @@ inline constexpr native_handle no_handle = -1;
 
 enum class descriptor_kind : std::uint8_t {
     stream,    // a short read means: empty
+    local_stream,  // a read ends where files came with the bytes, and only we read: files must find their reader
     listener,
     datagram,
     other,     // pipes, eventfds, what another library owns

@@ -3,10 +3,14 @@
 // For:        handing a connection, a log or shared memory to another process.
 // Guarantees: a file that was received is owned by a file_handle from the first moment, and closed with it; it is not
 //             inherited by child processes. What is sent stays the sender's.
-// Requires:   at least one byte goes with the files. A stream that carries files is read with recv_with_files alone:
-//             other receives drop the files that come with their bytes.
+// Requires:   at least one byte goes with the files. A stream that carries files is read with recv_with_files: other
+//             receives drop the files that come with their bytes.
 // Threads:    the loop's own. Lifetime: memory is borrowed while the operation is awaited.
-// Errors:     not_supported: not a local socket, or simulated. too_many_files: more than files_max at once.
+// Errors:     too_many_files: more than passed_files_max at once, or too many of this user's are under way.
+//             invalid_argument: no byte, or a file that is not open.
+// Note:       a file that was sent is shared with its sender, non-blocking mode and all: set it before a received
+// socket
+//             is given to a loop.
 // Source:     unix(7), SCM_RIGHTS; at most 253 files a message (SCM_MAX_FD).
 #pragma once
 
@@ -62,10 +66,17 @@ struct passing {
     received_files got{};
 };
 
+inline void require_local(descriptor_ref where) noexcept {
+    CO_WQ_REQUIRE(where.entry->kind == descriptor_kind::local_stream, "files travel over local streams");
+}
+
 class recv_files_awaiter final : public io_awaiter {
 public:
     recv_files_awaiter(descriptor_ref where, bytes into, std::span<file_handle> room) noexcept
-        : io_awaiter(ops, where, op_kind::recv, op_detail::files, &work_, 1), work_{.data = into, .room = room} {}
+        : io_awaiter(ops, where, op_kind::recv, op_detail::files, &work_, 1), work_{.data = into, .room = room} {
+        require_local(where);
+        CO_WQ_REQUIRE(!into.empty(), "files come with at least one byte");
+    }
     result<received_files> await_resume() noexcept {
         const result<std::uint32_t> got = take_result();
         if (!got) return std::unexpected(got.error());
@@ -82,7 +93,9 @@ class send_files_awaiter final : public io_awaiter {
 public:
     send_files_awaiter(descriptor_ref where, const_bytes data, std::span<const native_handle> files) noexcept
         : io_awaiter(ops, where, op_kind::send, op_detail::files, &work_, 1),
-          work_{.data = {const_cast<std::byte*>(data.data()), data.size()}, .files = files} {}
+          work_{.data = {const_cast<std::byte*>(data.data()), data.size()}, .files = files} {
+        require_local(where);
+    }
     result<void> await_resume() noexcept {
         const result<std::uint32_t> sent = take_result();
         if (!sent) return std::unexpected(sent.error());

@@ -88,9 +88,9 @@ public:
     // A local socket that keeps the bounds of messages, and their order.
     virtual result<native_handle> open_sequenced() noexcept = 0;
     virtual result<std::pair<native_handle, native_handle>> open_local_pair() noexcept = 0;
-    // For local listeners and datagram sockets: who may connect. Before the socket is bound.
+    // Of a local socket that is not bound yet: its path gets this mode, less the umask.
     virtual result<void> set_mode(native_handle handle, std::uint32_t mode) noexcept = 0;
-    virtual result<void> bind_and_listen(native_handle handle, const socket_address& where, int backlog) noexcept = 0;
+    virtual result<void> listen(native_handle handle, int backlog) noexcept = 0;
     virtual result<peer_credentials> credentials(native_handle handle) noexcept = 0;
     virtual result<void> bind_datagram(native_handle handle, const socket_address& where,
                                        bool share_address) noexcept = 0;

@@ -3,7 +3,7 @@
 //
 // For:        services on the same machine, supervisors, hand-over of connections.
 // Guarantees: a listener at a path takes the place of one that crashed and never removes what it did not make
-//             (io/local_path.hpp). Its socket has its mode from the first moment on.
+//             (io/local_path.hpp). Its path has its mode before anybody can connect, whatever the umask.
 // Threads:    the loop's own. Lifetime: closes on destruction; what waits then ends with `closed`.
 // Errors:     as io::socket; not_found: nobody has bound the path. address_in_use: somebody listens there, or
 //             something else stands there. permission_denied: its mode. not_supported: simulated.
@@ -21,6 +21,7 @@ namespace co_wq::net {
 
 class local_stream : public socket_stream {
 public:
+    static constexpr io::descriptor_kind kind = io::descriptor_kind::local_stream;
     using socket_stream::socket_stream;
 
     // Waits while the listener's queue is full.
@@ -28,7 +29,8 @@ public:
     // Two that are connected to each other.
     static result<std::pair<local_stream, local_stream>> make_pair(io::event_loop& loop);
 
-    // Who is at the other end; as it was when they connected.
+    // Who is at the other end: of an accepted stream who connected, of a connecting one who listened, as it was then.
+    // process 0: not visible from here (another process namespace).
     result<io::peer_credentials> peer() const noexcept { return socket().credentials(); }
     // Bytes, at least one, and open files with the first of them. The files stay ours, too.
     [[nodiscard]] auto send_all_with_files(const_bytes data, std::span<const io::native_handle> files) const noexcept {
@@ -98,21 +100,20 @@ extern template class basic_local_listener<local_packets>;
 using local_listener = basic_local_listener<local_stream>;
 using local_packet_listener = basic_local_listener<local_packets>;
 
-// Datagrams; unlike UDP's they are neither lost nor overtaken, and a sender waits while the receiver's queue is full.
+// Datagrams; unlike UDP's they are neither lost nor overtaken, and a sender waits while the receiver's queue is full:
+// connected for an event, else by trying again after pauses of 0.2 to 20 ms.
 class local_datagrams {
 public:
     local_datagrams() noexcept = default;
     // Receives at a path or name.
     static result<local_datagrams> bind(io::event_loop& loop, const io::socket_address& where,
                                         local_options options = {});
-    // Has no name: receives nothing but answers of the peer that it is connected to.
+    // Has no name, so that nobody can answer it.
     static result<local_datagrams> open(io::event_loop& loop);
 
     result<void> connect(const io::socket_address& peer) const noexcept;
     [[nodiscard]] auto recv_from(bytes into) const noexcept { return socket_.recv_from(into); }
-    [[nodiscard]] auto send_to(const_bytes data, const io::socket_address& to) const noexcept {
-        return socket_.send_to({.data = data, .to = to});
-    }
+    [[nodiscard]] task<result<void>> send_to(const_bytes data, io::socket_address to) const;
     [[nodiscard]] auto send(const_bytes data) const noexcept { return socket_.send_to({.data = data}); }
 
     bool is_open() const noexcept { return socket_.is_open(); }

@@ -219,8 +219,8 @@ protected:
         int ends[2];
         if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
             throw std::runtime_error("no pair of local sockets");
-        this->near.emplace(this->loop, ends[0], io::descriptor_kind::stream);
-        this->far.emplace(this->loop, ends[1], io::descriptor_kind::stream);
+        this->near.emplace(this->loop, ends[0], io::descriptor_kind::local_stream);
+        this->far.emplace(this->loop, ends[1], io::descriptor_kind::local_stream);
         co_return;
     }
     // Nothing of it is on its way: what does not go in now does not until the peer reads.

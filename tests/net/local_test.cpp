@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,12 @@ protected:
 private:
     std::string folder_;
 };
+
+int next_free_number() {
+    const int number = ::dup(0);
+    ::close(number);
+    return number;
+}
 
 task<void> send_text(const local_stream& to, std::string text) {
     EXPECT_TRUE((co_await to.send_all(as_bytes(text))).has_value());
@@ -129,10 +136,12 @@ TEST_P(local, abstract_names_leave_no_file) {
 
 TEST_P(local, the_path_has_its_mode_and_goes_with_its_listener) {
     {
+        const mode_t before = ::umask(077);
         const local_listener listener = bound({.mode = 0640});
+        ::umask(before);
         struct stat found{};
         ASSERT_EQ(::stat(path().c_str(), &found), 0);
-        EXPECT_EQ(found.st_mode & 0777, 0640u & ~::umask(::umask(0)));
+        EXPECT_EQ(found.st_mode & 0777, 0640u);
         EXPECT_TRUE(exists(path() + ".lock"));
     }
     EXPECT_FALSE(exists(path()));
@@ -186,6 +195,129 @@ TEST_P(local, a_file_that_it_did_not_make_stays) {
     std::string word;
     std::ifstream(path()) >> word;
     EXPECT_EQ(word, "precious");
+}
+
+// ... and the lock file of somebody else is neither overwritten nor removed.
+TEST_P(local, a_lock_file_that_it_did_not_make_stays) {
+    std::ofstream(path() + ".lock") << "notes of somebody else, which are longer than a record of ours";
+    EXPECT_EQ(local_listener::bind(*loop, at()).error(), errc::address_in_use);
+    std::string word;
+    std::ifstream(path() + ".lock") >> word;
+    EXPECT_EQ(word, "notes");
+}
+
+// One that dies between binding and recording leaves a socket that refuses connections, and a lock file that says so.
+TEST_P(local, the_place_of_one_that_crashed_while_binding_is_taken_over) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        io::path_claim claim = *io::path_claim::take(path());
+        const int one = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_un where{};
+        where.sun_family = AF_UNIX;
+        std::snprintf(where.sun_path, sizeof where.sun_path, "%s", path().c_str());
+        ::_exit(::bind(one, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+    ASSERT_TRUE(exists(path()));
+    const local_listener next = bound();
+    EXPECT_TRUE(next.is_open());
+}
+
+TEST_P(local, a_forked_child_leaves_its_parents_path_alone) {
+    std::optional<io::path_claim> claim(*io::path_claim::take(path()));
+    std::ofstream(path() + "x");
+    ASSERT_EQ(::rename((path() + "x").c_str(), path().c_str()), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        claim.reset();
+        ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(exists(path() + ".lock"));
+    claim.reset();
+    EXPECT_FALSE(exists(path() + ".lock"));
+}
+
+// A task that is dropped before it began has opened nothing.
+TEST_P(local, a_connect_that_never_begins_leaves_no_file_open) {
+    const int before = next_free_number();
+    {
+        const task<result<local_stream>> never = local_stream::connect(*loop, at());
+        const task<result<local_packets>> neither = local_packets::connect(*loop, at());
+    }
+    EXPECT_EQ(next_free_number(), before);
+}
+
+// The kernel ends a read where files came with the bytes: what lies behind is there, and no event tells of it again.
+TEST_P(local, bytes_behind_unasked_files_are_read) {
+    auto pair = local_stream::make_pair(*loop);
+    ASSERT_TRUE(pair.has_value());
+    const auto& [near, far] = *pair;
+    auto send = [&]() -> task<void> {
+        const std::array<io::native_handle, 1> given{0};
+        const result<void> first = co_await near.send_all_with_files(as_bytes("abc"), given);
+        const result<void> second = co_await near.send_all(as_bytes("def"));
+        EXPECT_TRUE(first && second);
+    };
+    auto both = [&]() -> task<std::string> {
+        counting_scope sender(*loop);
+        sender.spawn(send(), "sender");
+        std::string text = co_await with_timeout(5s, receive_text(far, 6));
+        co_await sender.join();
+        co_return text;
+    };
+    EXPECT_EQ(loop->run(both()), "abcdef");
+}
+
+// A lease reads what is there and no more: files that come later find their reader.
+TEST_P(local, files_after_a_lease_are_not_swallowed) {
+    auto pair = local_stream::make_pair(*loop);
+    ASSERT_TRUE(pair.has_value());
+    const auto& [near, far] = *pair;
+    auto talk = [&]() -> task<std::size_t> {
+        const result<void> head = co_await near.send_all(as_bytes("head"));
+        EXPECT_TRUE(head.has_value());
+        const result<io::lease> lease = co_await far.recv_lease(4096);
+        EXPECT_TRUE(lease.has_value());
+        const std::array<io::native_handle, 1> given{0};
+        const result<void> sent = co_await near.send_all_with_files(as_bytes("file"), given);
+        EXPECT_TRUE(sent.has_value());
+        std::byte room[16];
+        std::array<io::file_handle, 1> files;
+        const result<io::received_files> got = co_await far.recv_with_files(room, files);
+        co_return got ? got->files : 99;
+    };
+    EXPECT_EQ(loop->run(talk()), 1u);
+}
+
+// While the receiver's queue is full a sender by name sleeps; it does not spin.
+TEST_P(local, a_datagram_by_name_waits_for_room_without_spinning) {
+    const result<local_datagrams> there = local_datagrams::bind(*loop, at("/t"));
+    const result<local_datagrams> here = local_datagrams::open(*loop);
+    ASSERT_TRUE(there && here);
+    auto flood = [&]() -> task<int> {
+        int sent = 0;
+        for (;; ++sent) {
+            const result<void> one = co_await with_timeout(100ms, here->send_to(as_bytes("x"), at("/t")));
+            if (!one) {
+                EXPECT_EQ(one.error(), errc::timed_out);
+                co_return sent;
+            }
+        }
+    };
+    EXPECT_GT(loop->run(flood()), 0);
+    EXPECT_LT(loop->reactor().stats().attempts, 100u);
+    auto drain_and_send = [&]() -> task<void> {
+        std::byte room[4];
+        const result<io::received> got = co_await there->recv_from(room);
+        EXPECT_TRUE(got.has_value());
+        const result<void> sent = co_await here->send_to(as_bytes("y"), at("/t"));
+        EXPECT_TRUE(sent.has_value());
+    };
+    loop->run(drain_and_send());
 }
 
 TEST_P(local, what_took_the_place_meanwhile_stays) {
@@ -382,6 +514,16 @@ TEST_P(local, files_need_a_byte_and_a_local_socket) {
         co_return sent ? errc::other : sent.error().code();
     };
     EXPECT_EQ(loop->run(wrong({}, 1)), errc::invalid_argument);
+    auto not_open = [&]() -> task<errc> {
+        const std::array<io::native_handle, 1> given{9999};
+        const result<void> sent = co_await pair->first.send_all_with_files(as_bytes("x"), given);
+        co_return sent ? errc::other : sent.error().code();
+    };
+    EXPECT_EQ(loop->run(not_open()), errc::invalid_argument);
+    const result<io::native_handle> tcp = loop->reactor().calls().open_stream(io::address_family::ipv4);
+    ASSERT_TRUE(tcp.has_value());
+    const io::socket other(*loop, *tcp, io::descriptor_kind::stream);
+    EXPECT_DEATH((void)other.send_all_with_files(as_bytes("x"), {}), "local streams");
     EXPECT_EQ(loop->run(wrong(as_bytes("x"), io::passed_files_max + 1)), errc::too_many_files);
 }
 

@@ -43,7 +43,7 @@ native_address to_native(const socket_address& address) noexcept {
         std::memcpy(un.sun_path, name.data(), name.size());
         std::memcpy(&out.storage, &un, sizeof un);
         // an abstract name ends where it ends; a path is closed by a zero byte
-        const std::size_t closing = address.is_abstract() || name.empty() ? 0 : 1;
+        const std::size_t closing = address.is_abstract() || name.empty() || name.size() == 108 ? 0 : 1;
         out.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + closing);
     }
     return out;

@@ -100,6 +100,12 @@ std::int32_t failure(bool& may_go_on) noexcept {
     return would_block;
 }
 
+// Of a local socket that is not connected, no event tells when its receiver has room again.
+std::int32_t failure(bool& may_go_on, const outgoing& first) noexcept {
+    if (errno == EAGAIN && first.to.family() == address_family::local) return -EAGAIN;
+    return failure(may_go_on);
+}
+
 }  // namespace
 
 std::int32_t receive_datagrams(descriptor& entry, op_slot::io_payload& io) noexcept {
@@ -137,7 +143,7 @@ std::int32_t send_datagrams(descriptor& entry, op_slot::io_payload& io) noexcept
         native_message one;
         const msghdr header = prepare(one, all[0]);
         const ssize_t sent = retry_interrupted([&] { return ::sendmsg(entry.handle, &header, MSG_NOSIGNAL); });
-        const std::int32_t answer = sent < 0 ? failure(more) : 1;
+        const std::int32_t answer = sent < 0 ? failure(more, all[0]) : 1;
         entry.writable &= more;
         return answer;
     }
@@ -146,7 +152,7 @@ std::int32_t send_datagrams(descriptor& entry, op_slot::io_payload& io) noexcept
     for (std::size_t i = 0; i < all.size(); ++i) headers[i] = {prepare(messages[i], all[i]), 0};
     const int sent = retry_interrupted(
         [&] { return ::sendmmsg(entry.handle, headers, static_cast<unsigned>(all.size()), MSG_NOSIGNAL); });
-    const std::int32_t answer = sent < 0 ? failure(more) : sent;
+    const std::int32_t answer = sent < 0 ? failure(more, all[0]) : sent;
     entry.writable &= more;
     return answer;
 }

@@ -227,9 +227,8 @@ public:
         return {};
     }
 
-    result<void> bind_and_listen(native_handle handle, const socket_address& where, int backlog) noexcept override {
-        native_address native = to_native(where);
-        if (::bind(handle, native.get(), native.length) != 0 || ::listen(handle, backlog) != 0) return system_failure();
+    result<void> listen(native_handle handle, int backlog) noexcept override {
+        if (::listen(handle, backlog) != 0) return system_failure();
         return {};
     }
 

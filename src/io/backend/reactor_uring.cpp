@@ -15,7 +15,6 @@
 #include "io/backend/small_send.hpp"
 #include "io/backend/uring_buffers.hpp"
 #include "io/backend/uring_probe.hpp"
-#include "io/passed_files.hpp"
 
 namespace co_wq::io {
 namespace {
@@ -329,16 +328,6 @@ void reactor_uring::finish_operation(op_slot& slot, std::int32_t result) noexcep
     unpin(entry);
 }
 
-namespace {
-
-// Where the bytes of a receive go. What the kernel received on its own had no files to tell of.
-bytes room_of(op_detail how, const op_slot::io_payload& io) noexcept {
-    if (how == op_detail::files) return static_cast<detail::passing*>(io.data)->data;
-    return {static_cast<std::byte*>(io.data), io.length};
-}
-
-}  // namespace
-
 std::int32_t reactor_uring::take_arrived(descriptor& entry, op_kind kind, op_detail detail,
                                          op_slot::io_payload& io) noexcept {
     descriptor_extra& extra = *entry.extra;
@@ -384,9 +373,8 @@ std::int32_t reactor_uring::take_arrived(descriptor& entry, op_kind kind, op_det
         pipe.held += static_cast<std::uint32_t>(wrote);
         moved = static_cast<std::uint32_t>(wrote);
     } else {
-        const bytes into = room_of(detail, io);
-        moved = static_cast<std::uint32_t>(std::min<std::size_t>(first.size, into.size()));
-        std::memcpy(into.data(), first.block + first.begin, moved);
+        moved = std::min(first.size, io.length);
+        std::memcpy(io.data, first.block + first.begin, moved);
     }
     first.begin += moved;
     first.size -= moved;

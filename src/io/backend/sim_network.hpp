@@ -115,9 +115,7 @@ public:
         return fail(errc::not_supported);
     }
     result<void> set_mode(native_handle, std::uint32_t) noexcept override { return fail(errc::not_supported); }
-    result<void> bind_and_listen(native_handle, const socket_address&, int) noexcept override {
-        return fail(errc::not_supported);
-    }
+    result<void> listen(native_handle, int) noexcept override { return fail(errc::not_supported); }
     result<peer_credentials> credentials(native_handle) noexcept override { return fail(errc::not_supported); }
     result<void> bind_datagram(native_handle handle, const socket_address& where, bool share) noexcept override;
     result<void> set_option(native_handle, datagram_option option, int) noexcept override {
