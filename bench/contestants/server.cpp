@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <optional>
@@ -54,22 +55,38 @@ task<void> accept_all(io::socket listener, connection_handler serve) {
     }
 }
 
-// False, with a message: the port cannot be had.
+// Opens a loop's socket and begins to serve it. False, with a message: the port cannot be had.
+using opener = std::function<bool(io::event_loop&)>;
+
+bool complain(const io::socket_address& where, error what) {
+    std::fprintf(stderr, "cannot listen on %s: %s\n", where.text().c_str(), what.message().c_str());
+    return false;
+}
+
 bool listen_on(io::event_loop& loop, const options& given, connection_handler serve) {
     const auto where = io::socket_address::loopback(static_cast<std::uint16_t>(given.port));
     const auto opened = loop.reactor().calls().open_listener(where, backlog, given.threads > 1);
-    if (!opened) {
-        std::fprintf(stderr, "cannot listen on %s: %s\n", where.text().c_str(), opened.error().message().c_str());
-        return false;
-    }
+    if (!opened) return complain(where, opened.error());
     loop.spawn(accept_all(io::socket(loop, *opened, io::descriptor_kind::listener), serve), "accept");
+    return true;
+}
+
+bool bind_to(io::event_loop& loop, const options& given, connection_handler serve) {
+    const auto where = io::socket_address::loopback(static_cast<std::uint16_t>(given.port));
+    io::socket_calls& calls = loop.reactor().calls();
+    const auto opened = calls.open_datagram(where.family());
+    if (!opened) return complain(where, opened.error());
+    io::socket made(loop, *opened, io::descriptor_kind::datagram);
+    const result<void> bound = calls.bind_datagram(*opened, where, given.threads > 1);
+    if (!bound) return complain(where, bound.error());
+    loop.spawn(serve(std::move(made)), "datagrams");
     return true;
 }
 
 // Further loops, started with the terminating signals blocked.
 class workers {
 public:
-    bool start(const options& given, connection_handler serve) {
+    bool start(const options& given, const opener& open) {
         sigset_t blocked, before;
         sigemptyset(&blocked);
         sigaddset(&blocked, SIGTERM);
@@ -80,7 +97,7 @@ public:
             auto& one = *threads_.emplace_back(std::make_unique<loop_thread>(given.reactor));
             std::latch listening(1);
             one.loop().post_message([&] {
-                good = listen_on(one.loop(), given, serve);
+                good = open(one.loop());
                 listening.count_down();
             });
             listening.wait();
@@ -93,12 +110,12 @@ private:
     std::vector<std::unique_ptr<loop_thread>> threads_;
 };
 
-int serve_until_terminated(const options& given, connection_handler serve) {
+int serve_until_terminated(const options& given, const opener& open) {
     io::event_loop loop({.reactor = given.reactor});
     main_loop = &loop;
     workers others;
     int code = 1;
-    if (listen_on(loop, given, serve) && others.start(given, serve)) {
+    if (open(loop) && others.start(given, open)) {
         std::puts("READY");
         std::fflush(stdout);
         loop.run_until([] { return ending.load(std::memory_order_relaxed); });
@@ -108,18 +125,22 @@ int serve_until_terminated(const options& given, connection_handler serve) {
     return code;
 }
 
-}  // namespace
-
-int run_server(int argc, char** argv, connection_handler serve) {
+int run(int argc, char** argv, bool (*open)(io::event_loop&, const options&, connection_handler),
+        connection_handler serve) {
     const options given(argc, argv);
     if (given.port <= 0 || given.port > 65535) usage_error(argv[0], "a port is needed:", "--port P");
     set_up_process();
     try {
-        return serve_until_terminated(given, serve);
+        return serve_until_terminated(given, [&](io::event_loop& loop) { return open(loop, given, serve); });
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "%s: %s\n", argv[0], failure.what());
         return 1;
     }
 }
+
+}  // namespace
+
+int run_server(int argc, char** argv, connection_handler serve) { return run(argc, argv, &listen_on, serve); }
+int run_datagram_server(int argc, char** argv, connection_handler serve) { return run(argc, argv, &bind_to, serve); }
 
 }  // namespace co_wq::bench

@@ -1,6 +1,6 @@
-// The frame of the TCP server programs: command line, one loop and one listener per thread, READY, end on SIGTERM.
+// The frame of the server programs: command line, one loop and one socket per thread, READY, end on SIGTERM.
 //
-// --threads N: N loops on N threads, each with a listener of its own on the same port (SO_REUSEPORT).
+// --threads N: N loops on N threads, each with a socket of its own on the same port (SO_REUSEPORT).
 #pragma once
 
 #include "io/socket.hpp"
@@ -12,5 +12,7 @@ using connection_handler = task<void> (*)(io::socket peer);
 
 // Returns the exit code of the program.
 int run_server(int argc, char** argv, connection_handler serve);
+// The same for one bound datagram socket per loop.
+int run_datagram_server(int argc, char** argv, connection_handler serve);
 
 }  // namespace co_wq::bench
