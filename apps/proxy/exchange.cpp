@@ -53,13 +53,15 @@ task<verdict> exchange::run_guarded() {
 task<verdict> exchange::send_without_body() {
     request_over_ = true;
     const result<void> sent = co_await origin_.send_all(request_out_.data());
-    if (!sent) {
-        origin_error_ = sent.error();
-        upload_broken_ = true;
-        if (origin_error_ == errc::stopped) origin_.close();  // it would wait for the rest, and we for its answer
-    }
+    if (!sent) upload_failed(sent.error());
     const verdict answered = co_await download();
     co_return answered;
+}
+
+void exchange::upload_failed(error what) noexcept {
+    upload_broken_ = true;
+    origin_error_ = what;
+    if (what == errc::stopped) origin_.close();  // it would wait for the rest, and we for its answer
 }
 
 void exchange::upload_refused(std::uint16_t status, std::string_view why) noexcept {
@@ -115,11 +117,7 @@ task<bool> exchange::send_piece(const_bytes piece) {
         co_await origin_.send_all(std::array<const_bytes, 3>{request_out_.data(), piece, as_bytes(tail)});
     request_out_.clear();
     guard_.touch();
-    if (!sent) {
-        upload_broken_ = true;
-        origin_error_ = sent.error();
-        if (origin_error_ == errc::stopped) origin_.close();
-    }
+    if (!sent) upload_failed(sent.error());
     co_return sent.has_value();
 }
 

@@ -32,6 +32,8 @@ private:
     // The request's way
     task<void> upload();
     task<bool> send_piece(const_bytes piece);
+    // A send to the origin failed.
+    void upload_failed(error what) noexcept;
     void upload_refused(std::uint16_t status, std::string_view why) noexcept;
     // The answer's way
     task<verdict> download();

@@ -54,18 +54,7 @@ private:
     std::optional<socket> dialing_;
 };
 
-constexpr plan connect_plan{.complete = ends("ok"),
-                            .ready = ends("ok"),
-                            .error = ends("connection refused"),
-                            .cancel = stopped,
-                            .completing = ends("ok|stopped"),
-                            .timeout = timed_out,
-                            .owner_closed = ends("closed"),
-                            .owner_destroyed = ends("closed"),
-                            .frame_destroyed = gone(),
-                            .scope_cancelled = stopped,
-                            .runtime_stopping = stopped,
-                            .runtime_destroyed = gone()};
+constexpr plan connect_plan = operation_plan(ends("ok"), ends("ok"), ends("connection refused"), ends("ok|stopped"));
 
 // ---- accept
 
@@ -129,18 +118,7 @@ private:
     std::optional<no_descriptors> limit_;
 };
 
-constexpr plan accept_plan{.complete = ends("ok"),
-                           .ready = ends("ok"),
-                           .error = ends("too many open files"),
-                           .cancel = stopped,
-                           .completing = ends("ok|stopped"),
-                           .timeout = timed_out,
-                           .owner_closed = ends("closed"),
-                           .owner_destroyed = ends("closed"),
-                           .frame_destroyed = gone(),
-                           .scope_cancelled = stopped,
-                           .runtime_stopping = stopped,
-                           .runtime_destroyed = gone()};
+constexpr plan accept_plan = operation_plan(ends("ok"), ends("ok"), ends("too many open files"), ends("ok|stopped"));
 constexpr const char* no_limit = "the simulated network refuses by chance, not on request";
 
 // ---- names

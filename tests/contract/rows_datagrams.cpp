@@ -59,18 +59,7 @@ public:
 };
 
 consteval plan receiving_plan(expectation value, expectation late, expectation at_ready) {
-    return {.complete = value,
-            .ready = at_ready,
-            .error = ends("connection refused"),
-            .cancel = stopped,
-            .completing = late,
-            .timeout = timed_out,
-            .owner_closed = ends("closed"),
-            .owner_destroyed = ends("closed"),
-            .frame_destroyed = gone(),
-            .scope_cancelled = stopped,
-            .runtime_stopping = stopped,
-            .runtime_destroyed = gone()};
+    return operation_plan(value, at_ready, ends("connection refused"), late);
 }
 
 // ---- sending: UDP always has room on loopback, so two local sockets, whose queues are short
@@ -122,18 +111,7 @@ public:
 };
 
 consteval plan sending_plan(expectation value, expectation late) {
-    return {.complete = value,
-            .ready = value,
-            .error = ends("connection refused|connection reset"),
-            .cancel = stopped,
-            .completing = late,
-            .timeout = timed_out,
-            .owner_closed = ends("closed"),
-            .owner_destroyed = ends("closed"),
-            .frame_destroyed = gone(),
-            .scope_cancelled = stopped,
-            .runtime_stopping = stopped,
-            .runtime_destroyed = gone()};
+    return operation_plan(value, value, ends("connection refused|connection reset"), late);
 }
 
 constexpr const char* always_room = "simulated datagrams always find room";

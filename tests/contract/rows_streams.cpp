@@ -142,18 +142,7 @@ public:
 };
 
 consteval plan receiving_plan(expectation value, expectation late, expectation at_ready) {
-    return {.complete = value,
-            .ready = at_ready,
-            .error = ends("connection reset"),
-            .cancel = stopped,
-            .completing = late,
-            .timeout = timed_out,
-            .owner_closed = ends("closed"),
-            .owner_destroyed = ends("closed"),
-            .frame_destroyed = gone(),
-            .scope_cancelled = stopped,
-            .runtime_stopping = stopped,
-            .runtime_destroyed = gone()};
+    return operation_plan(value, at_ready, ends("connection reset"), late);
 }
 
 // ---- sending
@@ -289,18 +278,7 @@ private:
     io::test::connection source_;
 };
 
-constexpr plan sending_plan{.complete = ends("ok"),
-                            .ready = ends("ok"),
-                            .error = ends("connection reset"),
-                            .cancel = stopped,
-                            .completing = ends("ok|stopped"),
-                            .timeout = timed_out,
-                            .owner_closed = ends("closed"),
-                            .owner_destroyed = ends("closed"),
-                            .frame_destroyed = gone(),
-                            .scope_cancelled = stopped,
-                            .runtime_stopping = stopped,
-                            .runtime_destroyed = gone()};
+constexpr plan sending_plan = operation_plan(ends("ok"), ends("ok"), ends("connection reset"), ends("ok|stopped"));
 
 // ---- readiness
 
@@ -328,18 +306,8 @@ public:
     }
 };
 
-constexpr plan polling_plan{.complete = ends("ok"),
-                            .ready = ends("ok"),
-                            .error = ends("ok"),  // ready for the call that will report it
-                            .cancel = stopped,
-                            .completing = ends("ok|stopped"),
-                            .timeout = timed_out,
-                            .owner_closed = ends("closed"),
-                            .owner_destroyed = ends("closed"),
-                            .frame_destroyed = gone(),
-                            .scope_cancelled = stopped,
-                            .runtime_stopping = stopped,
-                            .runtime_destroyed = gone()};
+// An error makes it ready, for the call that will report it.
+constexpr plan polling_plan = operation_plan(ends("ok"), ends("ok"), ends("ok"), ends("ok|stopped"));
 
 }  // namespace
 

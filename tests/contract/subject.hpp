@@ -103,4 +103,20 @@ inline task<void> turns(int count) {
 inline constexpr expectation stopped = ends("stopped");
 inline constexpr expectation timed_out = ends("timed out");
 
+// Of an operation on a socket.
+consteval plan operation_plan(expectation complete, expectation ready, expectation error, expectation completing) {
+    return {.complete = complete,
+            .ready = ready,
+            .error = error,
+            .cancel = stopped,
+            .completing = completing,
+            .timeout = timed_out,
+            .owner_closed = ends("closed"),
+            .owner_destroyed = ends("closed"),
+            .frame_destroyed = gone(),
+            .scope_cancelled = stopped,
+            .runtime_stopping = stopped,
+            .runtime_destroyed = gone()};
+}
+
 }  // namespace co_wq::contract

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "io/backend/native_address.hpp"
+#include "io/backend/retry_interrupted.hpp"
 #include "io/datagram.hpp"
 
 namespace co_wq::io {
@@ -83,15 +84,6 @@ void take(incoming& out, native_message& one, msghdr& header, std::size_t full_s
         std::memcpy(&segment, CMSG_DATA(note), sizeof segment);
         out.segment_bytes = static_cast<std::uint16_t>(segment);
     }
-}
-
-template <class Call>
-auto retry_interrupted(Call&& call) noexcept {
-    decltype(call()) got;
-    do {
-        got = call();
-    } while (got < 0 && errno == EINTR);
-    return got;
 }
 
 std::int32_t failure(bool& may_go_on) noexcept {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "io/backend/retry_interrupted.hpp"
 #include "io/passed_files.hpp"
 
 namespace co_wq::io {
@@ -17,15 +18,6 @@ constexpr std::size_t control_bytes = CMSG_SPACE(sizeof(int) * passed_files_max)
 struct control {
     alignas(cmsghdr) unsigned char bytes[control_bytes];
 };
-
-template <class Call>
-auto retry_interrupted(Call&& call) noexcept {
-    decltype(call()) got;
-    do {
-        got = call();
-    } while (got < 0 && errno == EINTR);
-    return got;
-}
 
 // The files of one note find their owners, or their end.
 void take_files(detail::passing& work, const cmsghdr& note) noexcept {

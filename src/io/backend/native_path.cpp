@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "io/backend/native_address.hpp"
+#include "io/backend/retry_interrupted.hpp"
 #include "io/local_path.hpp"
 
 namespace co_wq::io {
@@ -97,10 +98,7 @@ bool is_ours(int lock, const std::string& path) noexcept {
 result<native_handle> lock_file(const std::string& name) noexcept {
     const int lock = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (lock < 0) return fail(errno == ELOOP ? error(errc::address_in_use) : from_errno(errno));
-    int got = 0;
-    do {
-        got = ::flock(lock, LOCK_EX | LOCK_NB);
-    } while (got != 0 && errno == EINTR);
+    const int got = retry_interrupted([&] { return ::flock(lock, LOCK_EX | LOCK_NB); });
     const error refused = errno == EWOULDBLOCK ? error(errc::address_in_use) : from_errno(errno);
     if (got == 0 && still_there(lock, name)) return lock;
     ::close(lock);

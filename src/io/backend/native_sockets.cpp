@@ -15,18 +15,10 @@
 #include "io/backend/native_address.hpp"
 #include "io/backend/native_datagrams.hpp"
 #include "io/backend/native_local.hpp"
+#include "io/backend/retry_interrupted.hpp"
 
 namespace co_wq::io {
 namespace {
-
-template <class Call>
-auto retry_interrupted(Call&& call) noexcept {
-    decltype(call()) got;
-    do {
-        got = call();
-    } while (got < 0 && errno == EINTR);
-    return got;
-}
 
 std::int32_t last_error() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK ? would_block : -errno; }
 
