@@ -50,7 +50,7 @@ void reactor_uring::probe(std::string& why) {
 
 reactor_uring::~reactor_uring() {
     provided_.reset();
-    if (ring_) io_uring_queue_exit(ring_.get());
+    if (ring_) uring_exit(*ring_);
 }
 
 // A full submission queue is handed over at once, so no request, and above all no cancel, is ever dropped.

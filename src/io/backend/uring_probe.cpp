@@ -9,8 +9,27 @@
 #include <cerrno>
 #include <cstring>
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#include <sanitizer/tsan_interface.h>
+#define CO_WQ_TSAN 1
+#endif
+#endif
+
 namespace co_wq::io {
 namespace {
+
+// liburing maps and unmaps a ring's memory by system calls of its own, which ThreadSanitizer does not see: to it, what
+// one thread wrote into a ring that is gone races with another thread's next ring at the same address. So what is
+// true is said: all that was done to a ring comes before anything that is done to a later one.
+#ifdef CO_WQ_TSAN
+char ring_memory;
+void ring_mapped() noexcept { __tsan_acquire(&ring_memory); }
+void ring_unmapping() noexcept { __tsan_release(&ring_memory); }
+#else
+void ring_mapped() noexcept {}
+void ring_unmapping() noexcept {}
+#endif
 
 // A ring, a listener or a socket pair, for one question to the kernel.
 class trial {
@@ -19,7 +38,7 @@ public:
     trial(const trial&) = delete;
     trial& operator=(const trial&) = delete;
     ~trial() {
-        if (ok_) io_uring_queue_exit(&ring_);
+        if (ok_) uring_exit(ring_);
         for (int handle : sockets_)
             if (handle >= 0) ::close(handle);
     }
@@ -55,9 +74,15 @@ int uring_setup(io_uring& ring, unsigned entries) noexcept {
     params.cq_entries = entries * 8;
     const int made = io_uring_queue_init_params(entries, &ring, &params);
     if (made < 0) return made;
+    ring_mapped();
     if ((params.features & IORING_FEAT_EXT_ARG) && (params.features & IORING_FEAT_NODROP)) return 0;
-    io_uring_queue_exit(&ring);
+    uring_exit(ring);
     return -EOPNOTSUPP;
+}
+
+void uring_exit(io_uring& ring) noexcept {
+    ring_unmapping();
+    io_uring_queue_exit(&ring);
 }
 
 std::string uring_refusal(int system_error) {

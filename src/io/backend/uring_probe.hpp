@@ -9,6 +9,7 @@ namespace co_wq::io {
 
 // 0 or a negative errno.
 int uring_setup(io_uring& ring, unsigned entries) noexcept;
+void uring_exit(io_uring& ring) noexcept;
 // Why a ring is refused, in words an operator can act on.
 std::string uring_refusal(int system_error);
 bool uring_has_multishot_accept() noexcept;
