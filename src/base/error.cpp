@@ -31,6 +31,16 @@ std::string_view name_of(errc code) noexcept {
         case errc::not_found: return "not found";
         case errc::already_exists: return "already exists";
         case errc::no_space: return "no space left";
+        case errc::is_directory: return "is a directory";
+        case errc::not_directory: return "not a directory";
+        case errc::not_empty: return "directory not empty";
+        case errc::cross_device: return "on another file system";
+        case errc::read_only: return "read-only file system";
+        case errc::file_too_large: return "file too large";
+        case errc::name_too_long: return "name too long";
+        case errc::too_many_links: return "too many links";
+        case errc::device_error: return "device error";
+        case errc::changed: return "file changed while it was read";
         case errc::unexpected_eof: return "unexpected end of stream";
         case errc::bad_message: return "bad message";
         case errc::message_too_long: return "message too long";
@@ -86,6 +96,18 @@ error from_errno(int os_code) noexcept {
         {ENOENT, errc::not_found},
         {EEXIST, errc::already_exists},
         {ENOSPC, errc::no_space},
+        {EDQUOT, errc::no_space},
+        {EISDIR, errc::is_directory},
+        {ENOTDIR, errc::not_directory},
+        {ENOTEMPTY, errc::not_empty},
+        {EXDEV, errc::cross_device},
+        {EROFS, errc::read_only},
+        {EFBIG, errc::file_too_large},
+        {ENAMETOOLONG, errc::name_too_long},
+        {ELOOP, errc::too_many_links},
+        {EMLINK, errc::too_many_links},
+        {EIO, errc::device_error},
+        {ESTALE, errc::changed},  // removed on the server of a network file system
     };
     for (const row& entry : table)
         if (entry.system == os_code) return error(entry.ours, os_code);

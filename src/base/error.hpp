@@ -43,6 +43,17 @@ enum class errc : std::uint16_t {
     not_found,
     already_exists,
     no_space,
+    // files
+    is_directory,
+    not_directory,
+    not_empty,          // a directory that is to be removed or replaced
+    cross_device,       // a rename to another file system
+    read_only,          // the file system takes no changes
+    file_too_large,     // for the file system, or the process's limit (RLIMIT_FSIZE)
+    name_too_long,
+    too_many_links,     // symbolic links in a circle, or hard links of one file
+    device_error,       // the disk, or the way to it, failed
+    changed,            // somebody changed the file while it was read
     // protocols
     unexpected_eof,
     bad_message,

@@ -1,7 +1,5 @@
 #include "io/buffer.hpp"
 
-#include <new>
-
 namespace co_wq::io {
 
 buffer_pool::~buffer_pool() {
@@ -25,7 +23,7 @@ std::byte* buffer_pool::take_raw(std::size_t size, std::uint32_t& capacity) {
         kept_bytes_ -= capacity;
         return static_cast<std::byte*>(memory);
     }
-    return static_cast<std::byte*>(::operator new(capacity, std::align_val_t{64}));
+    return static_cast<std::byte*>(::operator new(capacity, alignment_));
 }
 
 lease buffer_pool::take(std::size_t size) {
@@ -37,14 +35,14 @@ lease buffer_pool::take(std::size_t size) {
 void buffer_pool::give_back(void* memory, std::uint32_t capacity) noexcept {
     CO_WQ_ASSERT(lent_ > 0, "only what was lent comes back");
     --lent_;
-    if (kept_bytes_ + capacity > kept_bytes_max) return ::operator delete(memory, std::align_val_t{64});
+    if (kept_bytes_ + capacity > kept_bytes_max) return ::operator delete(memory, alignment_);
     free_[class_of(capacity)].push_back(memory);
     kept_bytes_ += capacity;
 }
 
 void buffer_pool::trim() noexcept {
     for (auto& blocks : free_) {
-        for (void* memory : blocks) ::operator delete(memory, std::align_val_t{64});
+        for (void* memory : blocks) ::operator delete(memory, alignment_);
         blocks.clear();
     }
     kept_bytes_ = 0;

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -80,7 +81,8 @@ public:
     static constexpr std::array<std::uint32_t, 4> class_bytes{4 * 1024, 16 * 1024, 64 * 1024, 256 * 1024};
     static constexpr std::size_t kept_bytes_max = 4 * 1024 * 1024;
 
-    buffer_pool() = default;
+    // alignment: of its blocks, in bytes, a power of two.
+    explicit buffer_pool(std::size_t alignment = 64) noexcept : alignment_(static_cast<std::align_val_t>(alignment)) {}
     buffer_pool(const buffer_pool&) = delete;
     buffer_pool& operator=(const buffer_pool&) = delete;
     ~buffer_pool();
@@ -102,6 +104,7 @@ public:
 private:
     static std::size_t class_of(std::size_t size) noexcept;
     std::array<std::vector<void*>, class_bytes.size()> free_;
+    const std::align_val_t alignment_;
     std::size_t lent_ = 0;
     std::size_t kept_bytes_ = 0;
 };

@@ -22,6 +22,7 @@ enum class descriptor_kind : std::uint8_t {
     local_stream,  // a read ends where files came with the bytes, and only we read: files must find their reader
     listener,
     datagram,
+    file,      // of a file system: any number of calls at a time, each with its own offset
     other,     // pipes, eventfds, what another library owns
 };
 

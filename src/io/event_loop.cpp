@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "base/log.hpp"
+#include "io/file_request.hpp"
 
 namespace co_wq::io {
 
@@ -24,6 +25,7 @@ event_loop::event_loop(loop_options options, reactor_factory factory, void* cont
 void event_loop::start() {
     timer_wheel_ = std::make_unique<timer_queue>(reactor_->now());
     set_timers(timer_wheel_.get());
+    reactor_->set_file_threads(options_.file_threads);
     if (options_.chaos.rate > 0) chaos_ = std::make_unique<io::chaos>(*this, options_.chaos);
     turn_time_ = reactor_->now();
     slots().recorder().set_time(turn_time_);
@@ -57,6 +59,7 @@ event_loop::~event_loop() {
         end_tasks();
     }
     pipes_.clear(reactor_->calls());
+    reactor_->end_files();
     reactor_.reset();
 }
 
@@ -76,9 +79,13 @@ void event_loop::end_tasks() noexcept {
 // The kernel did not end everything in time: what it may still touch is never freed.
 void event_loop::leak() noexcept {
     slots().for_each_live([](op_slot& slot) {
-        log::error("loop shutdown: the kernel still holds a {} in state {}; its memory is leaked on purpose",
-                   co_wq::name_of(slot.kind()), co_wq::name_of(slot.state()));
+        const bool file = slot.kind() == op_kind::file;
+        log::error("loop shutdown: the kernel still holds a {}{} in state {}; its memory is leaked on purpose",
+                   file ? "file " : "",
+                   file ? name_of(static_cast<file_call>(slot.detail)) : co_wq::name_of(slot.kind()),
+                   co_wq::name_of(slot.state()));
     });
+    reactor_->end_files();
     slots().leak_on_purpose();
     (void)reactor_.release();
 }

@@ -31,6 +31,8 @@ struct loop_options {
     std::uint32_t busy_poll_us = 0;
     // How long the destructor waits for the kernel to end what is in flight.
     duration shutdown_limit = std::chrono::seconds(5);
+    // For calls to the file system that the reactor's kernel interface does not have; started by the first of them.
+    unsigned file_threads = 4;
     // With a rate above 0, completions are delayed, put out of order and cancelled at random (io/chaos.hpp).
     chaos_options chaos{};
 };

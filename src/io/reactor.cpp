@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "io/file_service.hpp"
 #include "task/workqueue.hpp"
 
 namespace co_wq::io {
@@ -11,6 +12,18 @@ reactor::reactor(op_slab& slots, socket_calls& calls) noexcept : slots_(slots), 
 }
 
 reactor::~reactor() { CO_WQ_ASSERT(table_.live() == 0, "all descriptors are released before their reactor dies"); }
+
+detail::file_service& reactor::files() {
+    if (!files_) {
+        files_ = std::make_unique<detail::file_service>(*this);
+        files_->set_threads(file_threads_);
+    }
+    return *files_;
+}
+
+void reactor::end_files() noexcept {
+    if (files_) files_->end();
+}
 
 std::int32_t reactor::attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io) noexcept {
     if (entry.extra) {
@@ -138,6 +151,11 @@ void reactor::release(descriptor& entry) noexcept {
         finish_parked(entry, *slot, -EBADF);
     }
     forget(entry);
+    if (entry.kind == descriptor_kind::file && entry.pins > 0) {
+        ++entry.pins;
+        files().closing(entry);
+        return unpin(entry);
+    }
     if (entry.pins == 0) finish_close(entry);
 }
 
@@ -148,13 +166,17 @@ void reactor::unpin(descriptor& entry) noexcept {
 
 void reactor::finish_close(descriptor& entry) noexcept {
     if (entry.extra) drop_extra(entry);
-    if (entry.owned) calls_.close(entry.handle);
+    const bool closes_later = entry.kind == descriptor_kind::file && entry.owned;
+    if (entry.owned && !closes_later) calls_.close(entry.handle);
+    const native_handle handle = entry.handle;
     table_.remove(entry);
+    if (closes_later) files().close_later(handle);
 }
 
 // A result nobody waits for: what it owns goes back.
 void reactor::drop_result(void* self, op_slot& slot) noexcept {
     auto& me = *static_cast<reactor*>(self);
+    if (slot.kind() == op_kind::file) return me.files().dispose(*static_cast<detail::file_request*>(slot.io.data));
     if (slot.kind() == op_kind::accept && slot.result() >= 0) me.refuse(slot.result());
     if (slot.kind() == op_kind::recv && static_cast<op_detail>(slot.detail) == op_detail::lend && slot.io.data)
         me.buffers_.give_back(slot.io.data, slot.io.length);

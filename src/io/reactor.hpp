@@ -24,6 +24,11 @@
 
 namespace co_wq::io {
 
+enum class file_call : std::uint8_t;
+namespace detail {
+class file_service;
+}
+
 // read_end: the peer has ended its direction. hang_up: it is gone altogether (reset, or both directions ended). Both
 // wait in the reader's place.
 enum class direction : std::uint8_t { read, write, read_end, hang_up };
@@ -146,6 +151,10 @@ public:
     // Ends a wait early. Any thread.
     virtual void wake() noexcept = 0;
     virtual time_point now() const noexcept { return steady_now(); }
+    // Whether the kernel takes this call to the file system; else a thread makes it. start_file hands it over.
+    virtual bool takes_file(file_call) const noexcept { return false; }
+    virtual void start_file(op_slot&) noexcept {}
+    virtual bool has_files() const noexcept { return true; }
 
     // ---- for awaiters and objects
     descriptor& add(native_handle handle, descriptor_kind kind, bool owned = true) {
@@ -168,12 +177,19 @@ public:
     result<void> shutdown_send(descriptor& entry) noexcept;
 
     socket_calls& calls() noexcept { return calls_; }
+    // Calls to the file system; made by the first use.
+    detail::file_service& files();
+    // Threads for them, at most.
+    void set_file_threads(unsigned threads) noexcept { file_threads_ = threads; }
+    // No worker touches the loop from now on.
+    void end_files() noexcept;
     buffer_pool& buffers() noexcept { return buffers_; }
     op_slab& slots() noexcept { return slots_; }
     descriptor_table& descriptors() noexcept { return table_; }
     const reactor_stats& stats() const noexcept { return stats_; }
 
 protected:
+    friend class detail::file_service;
     static constexpr unsigned event_read = 1, event_write = 2, event_end = 4;
     // Readiness for an entry: what waits on it is tried when it comes up in the queue.
     void on_ready(descriptor& entry, unsigned events) noexcept;
@@ -204,6 +220,9 @@ private:
     void finish_close(descriptor& entry) noexcept;
     static void serve_ready(void* self, op_slot& slot) noexcept;
     static void drop_result(void* self, op_slot& slot) noexcept;
+
+    std::unique_ptr<detail::file_service> files_;
+    unsigned file_threads_ = 4;
 };
 
 enum class reactor_kind : std::uint8_t { automatic, epoll, uring, sim };

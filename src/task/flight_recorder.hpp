@@ -27,6 +27,7 @@ enum class op_kind : std::uint8_t {
     multishot_recv,
     multishot_poll,
     wake,
+    file,        // a call to the file system (op_slot::detail says which)
 };
 
 const char* name_of(op_state state) noexcept;

@@ -17,7 +17,7 @@ const char* name_of(op_state state) noexcept {
 const char* name_of(op_kind kind) noexcept {
     static constexpr const char* names[] = {"none",           "wait", "remote", "accept",           "connect",
                                             "recv",           "send", "poll",   "multishot_accept", "multishot_recv",
-                                            "multishot_poll", "wake"};
+                                            "multishot_poll", "wake", "file"};
     return names[static_cast<unsigned>(kind)];
 }
 

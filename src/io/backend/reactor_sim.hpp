@@ -53,6 +53,7 @@ public:
     void wait(time_point until) noexcept override;
     void wake() noexcept override;
     time_point now() const noexcept override { return network_->clock().now(); }
+    bool has_files() const noexcept override { return false; }
 
     sim_network& network() noexcept { return *network_; }
 

@@ -15,6 +15,7 @@
 #include "io/backend/small_send.hpp"
 #include "io/backend/uring_buffers.hpp"
 #include "io/backend/uring_probe.hpp"
+#include "io/file_service.hpp"
 
 namespace co_wq::io {
 namespace {
@@ -44,6 +45,7 @@ void reactor_uring::probe(std::string& why) {
     provided_ = buffer_ring::make(*ring_, buffers_);
     features_.multishot_accept = uring_has_multishot_accept();
     features_.multishot_recv = provided_ && uring_cancel_race_is_lossless();
+    features_.file_calls = uring_file_calls(*ring_);
     why = std::string("uring: asked for; accept ") + (features_.multishot_accept ? "multishot" : "on readiness") +
           ", leased receive " + (features_.multishot_recv ? "multishot" : "on readiness");
 }
@@ -225,6 +227,7 @@ void reactor_uring::handle(const completion& done) noexcept {
         case op_kind::multishot_accept: return on_accept(*slot, done);
         case op_kind::multishot_recv: return on_receive(*slot, done);
         case op_kind::send: return on_sent(*slot, done.result);
+        case op_kind::file: return files().completed(*slot, done.result);
         default: return on_connected(*slot, done.result);
     }
 }

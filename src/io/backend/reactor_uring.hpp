@@ -26,6 +26,7 @@ namespace co_wq::io {
 struct uring_features {
     bool multishot_accept = true;
     bool multishot_recv = true;   // with a provided-buffer ring, and the cancel race passed the self-test
+    std::uint32_t file_calls = 0;  // one bit for each file_call that the ring has
 };
 
 class reactor_uring final : public reactor {
@@ -43,6 +44,8 @@ public:
     void forget(descriptor& entry) noexcept override;
     void wait(time_point until) noexcept override;
     void wake() noexcept override { wake_.signal(); }
+    bool takes_file(file_call call) const noexcept override;
+    void start_file(op_slot& slot) noexcept override;
 
     static constexpr unsigned ring_blocks = 64;  // provided buffers, power of two
     const uring_features& features() const noexcept { return features_; }
