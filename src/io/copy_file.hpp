@@ -1,21 +1,19 @@
 // copy_file: a file copied whole, or not at all.
 //
 // For:        copying regular files, of any size.
-// Guarantees: the destination's name stands for its old file, or nothing, until the copy is complete, and for the whole
-//             copy from then on: bytes go to a file beside it with a name of its own (".NAME.co_wq-NUMBER"), which is
-//             removed when the copy fails, is cancelled or its frame is destroyed (what a crash leaves has that name).
-//             A source that is changed while it is read is told as `changed`, and the copy is given up: its size and
-//             time of change are compared (a change in the same tick of the file system's clock as one before the copy
-//             is not seen). A source that is renamed or replaced is copied as it was opened.
-//             Holes stay holes. The copy has the source's permissions, not its owner, set-id bits or times.
-//             A symbolic link as the destination is replaced, not followed; one as the source is followed.
+// Guarantees: the destination's name stands for its old file, or nothing, until the copy is complete, and for the
+//             whole copy from then on: bytes go to a file beside it with a name of its own (".NAME.co_wq-NUMBER"),
+//             which is removed when the copy fails, is cancelled or its frame is destroyed (what a crash leaves has
+//             that name). A source that is changed while it is read is told as `changed`, and the copy is given up:
+//             its size and time of change are compared (a change in the same tick of the file system's clock as one
+//             before the copy is not seen). A source that is renamed or replaced is copied as it was opened. Holes
+//             stay holes. The copy has the source's permissions, not its owner, set-id bits or times. A symbolic link
+//             as the destination is replaced, not followed; one as the source is followed.
 // How:        copy_file_range(2) on a thread, in chunks, so the bytes do not come through the program, and a file
-// system
-//             that can share blocks does; else through a block of file_buffers().
+//             system that can share blocks does; else through a block of file_buffers().
 // Threads:    the loop's own; progress is called there.
 // Errors:     those of the calls; changed; is_directory, not_supported: the source is no regular file;
-// invalid_argument:
-//             source and destination are the same file.
+//             invalid_argument: source and destination are the same file.
 //
 //   io::copy_options how;
 //   how.progress = [](io::copy_progress at) { draw(at.copied_bytes, at.size_bytes); };

@@ -2,8 +2,7 @@
 //
 // For:        listings, searches, sizes, removal of trees.
 // Guarantees: a folder is read in blocks off the loop's thread. Entries come in the file system's order; what is made
-// or
-//             removed meanwhile may be seen or not. Names are bytes as they are stored, UTF-8 or not.
+//             or removed meanwhile may be seen or not. Names are bytes as they are stored, UTF-8 or not.
 // Threads:    the loop's own.
 // Lifetime:   as io::file. A folder is read by one call at a time; a second one would get other entries.
 // Errors:     as file_system; not_directory.

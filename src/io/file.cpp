@@ -38,7 +38,6 @@ file_request& writing(descriptor_ref where, std::uint64_t offset, lease&& data) 
 
 file_request& request_on(descriptor_ref where, file_call call, std::size_t room) {
     CO_WQ_REQUIRE(where.entry, "the file is open");
-    CO_WQ_REQUIRE(where.entry->pins < UINT16_MAX - 2, "fewer than 65,000 calls are under way on one file");
     file_request& request = file_request::make(call, {}, room);
     request.handle = where.entry->handle;
     request.entry = where.entry->index;

@@ -3,25 +3,25 @@
 //
 // For:        reading, writing, syncing, measuring and resizing files. Paths: io/file_system.hpp, folders:
 //             io/directory.hpp, copies: io/copy_file.hpp.
-// Guarantees: Any number of calls may be under way on one file, each with its own offset, in no order: await one before
-//             the next where order matters.
-//             Memory is lent or moved in, never borrowed: a call that outlives its frame keeps its block, which then
-//             goes back to its pool.
-//             An open file stays the file it was: one that is renamed over or removed is still read and written, one
-//             that is cut is read up to where it then ends. (copy_file and its `changed` see more.)
-// How:        io_uring where the kernel's ring has the call (asked, not derived from a version), else a few threads of
-//             the loop's (loop_options::file_threads); on epoll what the page cache has is read at once.
+// Guarantees: Any number of calls may be under way on one file, each with its own offset, in no order: await one
+//             before the next where order matters. Memory is lent or moved in, never borrowed: a call that outlives
+//             its frame keeps its block, which then goes back to its pool. An open file stays the file it was: one
+//             that is renamed over or removed is still read and written, one that is cut is read up to where it then
+//             ends. (copy_file and its `changed` see more.)
+// How:        io_uring where the kernel's ring has the call (asked, not derived from a version), else a few threads
+//             of the loop's (loop_options::file_threads); on epoll what the page cache has is read at once.
 // Threads:    the loop's own.
-// Lifetime:   destroying a file, or close(), ends what waits on it with `closed`: at once what has not begun, the rest
-//             when the system says so, with its result if it has one. The descriptor is closed then, off the thread.
-//             A destroyed frame leaves its call behind in the same way. A loop waits for all of that when it dies, up
-//             to its shutdown_limit, and leaks, and names, what a disk does not give back.
+// Lifetime:   destroying a file, or close(), ends what waits on it with `closed`: at once what has not begun, the
+//             rest when the system says so, with its result if it has one. The descriptor is closed then, off the
+//             thread. A destroyed frame leaves its call behind in the same way. A loop waits for all of that when it
+//             dies, up to its shutdown_limit, and leaks, and names, what a disk does not give back.
 // Errors:     not_found, already_exists, permission_denied (also: not opened for that), is_directory, no_space,
 //             file_too_large (over RLIMIT_FSIZE with SIGXFSZ ignored; else the signal ends the process),
 //             too_many_files, device_error, invalid_argument (offsets over 2^63 - 1; direct access that is not
-//             aligned), changed (a network file that is gone from its server).
+//             aligned), changed (a network file that is gone from its server), busy (65,000 calls are under way on
+//             the file).
 // Sources:    open(2), pread(2), pwrite(2), fsync(2), statx(2), ftruncate(2), fallocate(2), close(2),
-// io_uring_enter(2).
+//             io_uring_enter(2).
 //
 //   auto log = co_await io::file::open(loop, "log", {.access = io::file_access::read_write});
 //   auto head = co_await log->read_at(0, 4096);        // head->data()
@@ -89,7 +89,7 @@ public:
     }
     ~file() { close(); }
 
-    // The path is copied. `folder`: what a relative path starts from; none: the working directory.
+    // The path is copied. A fifo keeps the call, not the loop, until somebody opens its other end.
     [[nodiscard]] static file_open_awaiter open(event_loop& loop, std::string_view path, open_options options = {});
 
     // Up to size bytes, at most read_bytes_max, in a block of file_buffers(). Fewer: the file ends there. (Or something

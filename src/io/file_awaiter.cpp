@@ -35,6 +35,10 @@ bool file_awaiter::suspend(promise_base& frame) {
     if (!loop_.reactor().has_files()) request.failure = -EOPNOTSUPP;
     if (request.failure < 0) return false;
     file_service& service = loop_.reactor().files();
+    if (!service.has_room(request)) {
+        request.failure = -EALREADY;
+        return false;
+    }
     if (loop_.spend_budget() && service.try_now(request)) return false;
     op_slot& slot = loop_.slots().fill(op_kind::file, this);
     slot_ = &slot;

@@ -21,6 +21,13 @@ file_service::~file_service() {
     CO_WQ_ASSERT(kernel_.busy == 0 && workers_.busy == 0, "a file service dies when no call is under way");
 }
 
+bool file_service::has_room(const file_request& request) const noexcept {
+    constexpr std::uint16_t calls_max = UINT16_MAX - 8;
+    for (const std::uint32_t index : {request.entry, request.other_entry})
+        if (index != file_request::no_entry && owner_.descriptors().at(index).pins > calls_max) return false;
+    return true;
+}
+
 bool file_service::try_now(file_request& request) noexcept {
     if (request.call != file_call::read || paused_ || owner_.takes_file(request.call)) return false;
     descriptor& entry = owner_.descriptors().at(request.entry);
@@ -37,9 +44,13 @@ file_service::lane& file_service::lane_of(const file_request& request) noexcept 
     return owner_.takes_file(request.call) ? kernel_ : workers_;
 }
 
-// Closing begins whatever else is held: it frees what others may wait for.
+// What nobody waits for begins whatever else is held: it closes, or clears away.
+bool file_service::goes_first(const file_request& request) noexcept {
+    return request.call == file_call::close || !request.slot->waiter();
+}
+
 bool file_service::may_begin(const lane& way, const file_request& request) const noexcept {
-    return way.busy < way.limit && (!paused_ || request.call == file_call::close);
+    return way.busy < way.limit && (!paused_ || goes_first(request));
 }
 
 void file_service::hold_files(const file_request& request) noexcept {
@@ -60,8 +71,7 @@ void file_service::submit(op_slot& slot, file_request& request) noexcept {
     hold_files(request);
     owner_.slots().arm(slot);
     lane& way = lane_of(request);
-    if (way.held.empty() ? may_begin(way, request) : request.call == file_call::close && may_begin(way, request))
-        return begin(request);
+    if (may_begin(way, request) && (way.held.empty() || goes_first(request))) return begin(request);
     request.where = file_request::place::held;
     way.held.push_back(request);
 }

@@ -2,15 +2,15 @@
 // threads.
 //
 // For:        the awaiters of io/file.hpp and its neighbours; a reactor has one from the first call on.
-// Guarantees: nothing here waits for a disk on the loop's thread. A call that has not begun can be taken back at once;
-//             one that has begun is asked to end and ends when the system says so, with what the system says: bytes
-//             win. A descriptor that was opened for nobody is closed, a block returns to its pool. Threads: `threads`
-//             per loop (loop_options::file_threads), started by the first call that needs one; none where the ring has
-//             every call that is made. What waits for a thread, or for room at the kernel, waits in order here, and not
-//             at them.
+// Guarantees: nothing here waits for a disk on the loop's thread. A call that has not begun can be taken back at
+//             once; one that has begun is asked to end and ends when the system says so, with what the system says:
+//             bytes win. A descriptor that was opened for nobody is closed, a block returns to its pool. Threads:
+//             `threads` per loop (loop_options::file_threads), started by the first call that needs one; none where
+//             the ring has every call that is made. What waits for a thread, or for room at the kernel, waits in
+//             order here, and not at them.
 // Threads:    the loop's own, but for perform.
-// Lifetime:   the reactor's. It dies when no call is under way; a loop that must leave one behind (a disk that does not
-//             answer) leaks it with the reactor, and what the call comes to later is dropped.
+// Lifetime:   the reactor's. It dies when no call is under way; a loop that must leave one behind (a disk that does
+//             not answer) leaks it with the reactor, and what the call comes to later is dropped.
 #pragma once
 
 #include <memory>
@@ -36,6 +36,8 @@ public:
     void set_threads(unsigned threads) noexcept { workers_.limit = threads > 0 ? threads : 1; }
 
     // ---- for awaiters
+    // A file has place for some 65,000 calls at a time.
+    bool has_room(const file_request& request) const noexcept;
     // What can be had without waiting, from the page cache. True: the request has its outcome.
     bool try_now(file_request& request) noexcept;
     // Arms a filled slot for the request. It may be final on return.
@@ -76,6 +78,7 @@ private:
     static constexpr unsigned kernel_calls_max = 1024;
 
     lane& lane_of(const file_request& request) noexcept;
+    static bool goes_first(const file_request& request) noexcept;
     bool may_begin(const lane& way, const file_request& request) const noexcept;
     // What cannot begin ends at once.
     void begin(file_request& request) noexcept;

@@ -2,10 +2,10 @@
 //
 // For:        status, rename, remove, folders. Opening: file::open; folders and walks: io/directory.hpp.
 // Guarantees: nothing waits for a disk on the loop's thread. Paths are bytes, copied at the call.
-// Threads:    the loop's own. Lifetime: any; a destroyed frame leaves its call behind, which then happened or did not.
-// Errors:     those of the system, by name (base/error.hpp); not_found for an empty path, invalid_argument for one with
-// a
-//             zero byte in it, name_too_long from 4,096 bytes on.
+// Threads:    the loop's own. Lifetime: any; a destroyed frame leaves its call behind, which then happened or did
+//             not.
+// Errors:     those of the system, by name (base/error.hpp); not_found for an empty path, invalid_argument for one
+//             with a zero byte in it, name_too_long from 4,096 bytes on.
 // Sources:    statx(2), rename(2), unlink(2), mkdir(2), rmdir(2).
 //
 //   const io::file_system files(loop);

@@ -182,7 +182,6 @@ TEST_P(file_cancel, a_scope_may_be_cancelled_at_any_time) {
 
 // A fifo that nobody writes to keeps a thread that opens it; the other end lets go of it.
 TEST_P(file_cancel, what_is_opened_for_nobody_is_closed) {
-    if (GetParam().kind == reactor_kind::uring) GTEST_SKIP() << "the ring opens a fifo without waiting";
     ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
     auto work = [](event_loop& here, std::string where) -> task<void> {
         counting_scope scope(here);

@@ -2,6 +2,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include <csignal>
 
@@ -118,6 +119,33 @@ TEST_P(file_limits, where_the_system_cannot_copy_inside_the_bytes_go_through_mem
         EXPECT_EQ(text_of("b"), text_of("a"));
         ::unlink(path("b").c_str());
     }
+}
+
+volatile std::sig_atomic_t alarms = 0;
+
+TEST_P(file_limits, signals_interrupt_nothing) {
+    struct sigaction action{}, before{};
+    action.sa_handler = [](int) { alarms = alarms + 1; };  // without SA_RESTART
+    ::sigaction(SIGALRM, &action, &before);
+    const itimerval often{{0, 300}, {0, 300}};
+    ::setitimer(ITIMER_REAL, &often, nullptr);
+    auto work = [](event_loop& here, std::string in) -> task<void> {
+        const file one = co_await opened(here, in + "/a", fresh);
+        for (std::uint64_t at = 0; at < 20'000'000 || alarms < 20; at += 200'000) {
+            const file_written done = co_await one.write_at(at % 20'000'000, block_of(here, std::string(200'000, 's')));
+            EXPECT_TRUE(done.outcome.has_value()) << done.outcome.error().message();
+            const result<lease> got = co_await one.read_at(at % 20'000'000, 200'000);
+            EXPECT_EQ(got->size(), 200'000u);
+            if (!done.outcome || !got) co_return;
+        }
+        const result<std::uint64_t> copied = co_await copy_file(here, in + "/a", in + "/b");
+        EXPECT_EQ(*copied, 20'000'000u);
+    };
+    loop->run(work(*loop, folder));
+    const itimerval never{};
+    ::setitimer(ITIMER_REAL, &never, nullptr);
+    ::sigaction(SIGALRM, &before, nullptr);
+    EXPECT_EQ(text_of("b"), text_of("a"));
 }
 
 int read_without(long call, int error, backend on, const std::string& where) {

@@ -1,8 +1,10 @@
 // Calls to the file system that the ring takes.
 //
-// Kernel facts: a call that may wait for a disk, a name or a lock goes to a worker of the kernel's by itself (open that
-// creates, statx, rename, unlink, mkdir, fsync, ftruncate, fallocate), or when it would have to wait (read, write).
-// Only close is sent there by us: the last close of a file runs on the thread that makes it, and may free gigabytes.
+// Kernel facts: a call that may wait for a disk, a name or a lock goes to a worker of the kernel's by itself (statx,
+// rename, unlink, mkdir, fsync, ftruncate, fallocate), or when it would have to wait (read, write). Two are sent there
+// by us: close, because the last one of a file runs on the thread that makes it and may free gigabytes; and open,
+// because the kernel tries it at once when the path is cached, and then the file system's own open (of a network, say)
+// may wait, and a fifo would be opened without its other end.
 #include <fcntl.h>
 #include <liburing.h>
 
@@ -60,6 +62,7 @@ void reactor_uring::start_file(op_slot& slot) noexcept {
     switch (request.call) {
         case file_call::open:
             io_uring_prep_openat(&sqe, folder, request.path(0), native::open_flags(request), request.mode);
+            sqe.flags |= IOSQE_ASYNC;
             break;
         case file_call::close:
             io_uring_prep_close(&sqe, request.handle);
