@@ -4,7 +4,7 @@
 //             so, with a result if it has one. Destroying the frame leaves everything the call works on behind, with
 //             the loop, until then; what it opens is closed.
 // Errors:     by from_errno. `closed` when the file's owner lets go of it meanwhile; `stopped` or `timed_out` when its
-//             scope was cancelled first; `not_supported` on the simulated backend, which has no files.
+//             scope was cancelled first.
 #pragma once
 
 #include "base/result.hpp"

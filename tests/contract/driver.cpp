@@ -23,7 +23,8 @@ std::size_t open_files() {
 
 // Of the system or, where there is none, of the simulation.
 std::size_t open_files(io::event_loop& loop) {
-    if (auto* simulated = dynamic_cast<io::reactor_sim*>(&loop.reactor())) return simulated->network().open_sockets();
+    if (auto* simulated = dynamic_cast<io::reactor_sim*>(&loop.reactor()))
+        return simulated->network().open_sockets() + simulated->network().files().open();
     return open_files();
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 
@@ -15,21 +16,29 @@
 namespace co_wq::contract {
 namespace {
 
-constexpr const char* no_files = "the simulation has no files";
+constexpr const char* real_failure = "the failure is one of real descriptors";
 constexpr const char* no_owner = "a path has no owner";
 
 // A folder with a file f, "x", and calls that do not begin until complete().
 class on_files : public subject {
 public:
-    explicit on_files(const setting& where) : subject(where) {
-        char name[] = "/tmp/co_wq_rows_XXXXXX";
-        folder_ = ::mkdtemp(name);
-        put("f", "x");
-        put("g", "y");
+    using subject::subject;
+    ~on_files() override {
+        std::error_code ignored;
+        if (!simulated) std::filesystem::remove_all(folder_, ignored);
     }
-    ~on_files() override { std::filesystem::remove_all(folder_); }
     task<void> set_up() override {
         service().resume();
+        if (simulated) {
+            static int number = 0;
+            folder_ = "/" + std::to_string(number++);
+            (void)co_await io::file_system(loop).make_directory(folder_);
+        } else {
+            char name[] = "/tmp/co_wq_rows_XXXXXX";
+            folder_ = ::mkdtemp(name);
+        }
+        co_await put("f", "x");
+        co_await put("g", "y");
         co_await open_all();
         if (at != cell::ready) service().pause();
     }
@@ -42,10 +51,14 @@ protected:
     virtual task<void> open_all() { co_return; }
     io::detail::file_service& service() { return loop.reactor().files(); }
     std::string path(const char* name) const { return folder_ + "/" + name; }
-    void put(const char* name, const char* text) {
-        const int to = ::open(path(name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        if (::write(to, text, 1) != 1) throw std::runtime_error("no room for a test's file");
-        ::close(to);
+    task<void> put(const char* name, std::string_view text) {
+        const io::open_options how{.access = io::file_access::write, .creation = io::file_creation::must};
+        const result<io::file> made = co_await io::file::open(loop, path(name), how);
+        io::lease block = io::file_buffers(loop).take(text.size());
+        std::ranges::copy(as_bytes(text), block.block().begin());
+        block.set_size(text.size());
+        const io::file_written done = co_await made->write_at(0, std::move(block));
+        if (!done.outcome) throw std::runtime_error("no room for a test's file");
     }
     // Another file behind the descriptor: the call will not like it.
     static void swap(io::native_handle handle, const char* other) {
@@ -248,36 +261,39 @@ consteval plan path_plan(expectation value, expectation late) {
 
 std::vector<variant> io_file_read_awaiter_rows() {
     return {{"file read", &make<file_read>,
-             file_plan(ends("ok x"), ends("ok x|stopped"), ends("is a directory|invalid argument")), no_files}};
+             file_plan(ends("ok x"), ends("ok x|stopped"), ends("is a directory|invalid argument")), nullptr,
+             real_failure}};
 }
 std::vector<variant> io_file_write_awaiter_rows() {
     return {{"file write", &make<file_write>,
-             file_plan(ends("ok 10000"), ends("ok 10000|stopped"), ends("permission denied")), no_files}};
+             file_plan(ends("ok 10000"), ends("ok 10000|stopped"), ends("permission denied")), nullptr, real_failure}};
 }
 std::vector<variant> io_file_call_awaiter_rows() {
     constexpr expectation refused = ends("invalid argument|permission denied");
     return {
-        {"file sync", &make<file_sync>, file_plan(ends("ok"), ends("ok|stopped"), ends("invalid argument")), no_files},
-        {"file truncate", &make<file_cut>, file_plan(ends("ok"), ends("ok|stopped"), refused), no_files},
+        {"file sync", &make<file_sync>, file_plan(ends("ok"), ends("ok|stopped"), ends("invalid argument")), nullptr,
+         real_failure},
+        {"file truncate", &make<file_cut>, file_plan(ends("ok"), ends("ok|stopped"), refused), nullptr, real_failure},
         {"file set mode", &make<file_mode>, file_plan(ends("ok"), ends("ok|stopped"), ends("permission denied")),
-         no_files},
-        {"rename", &make<path_rename>, path_plan(ends("ok"), ends("ok|stopped")), no_files}};
+         nullptr, real_failure},
+        {"rename", &make<path_rename>, path_plan(ends("ok"), ends("ok|stopped")), nullptr, real_failure}};
 }
 std::vector<variant> io_file_status_awaiter_rows() {
     plan of_file = file_plan(ends("ok 1"), ends("ok 1|stopped"), none("an open file has a status"));
-    return {{"file status", &make<file_status>, of_file, no_files},
-            {"status of a path", &make<path_status>, path_plan(ends("ok 1"), ends("ok 1|stopped")), no_files}};
+    return {
+        {"file status", &make<file_status>, of_file, nullptr, real_failure},
+        {"status of a path", &make<path_status>, path_plan(ends("ok 1"), ends("ok 1|stopped")), nullptr, real_failure}};
 }
 std::vector<variant> io_file_open_awaiter_rows() {
-    return {{"file open", &make<path_open>, path_plan(ends("ok"), ends("ok|stopped")), no_files}};
+    return {{"file open", &make<path_open>, path_plan(ends("ok"), ends("ok|stopped")), nullptr, real_failure}};
 }
 std::vector<variant> io_file_transfer_awaiter_rows() {
     return {{"file transfer", &make<file_transfer>,
-             file_plan(ends("ok 1"), ends("ok 1|stopped"), ends("is a directory")), no_files}};
+             file_plan(ends("ok 1"), ends("ok 1|stopped"), ends("is a directory")), nullptr, real_failure}};
 }
 std::vector<variant> io_directory_awaiter_rows() {
     return {{"directory read", &make<folder_read>, file_plan(ends("ok"), ends("ok|stopped"), ends("not a directory")),
-             no_files}};
+             nullptr, real_failure}};
 }
 
 }  // namespace co_wq::contract

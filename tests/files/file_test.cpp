@@ -249,15 +249,6 @@ TEST_P(files, threads_are_there_only_where_they_are_needed) {
     EXPECT_EQ(service().threads(), GetParam().kind == reactor_kind::uring ? 0u : 4u);
 }
 
-TEST(files_without, a_simulated_loop_has_no_files) {
-    loop_under_test loop(backend{reactor_kind::sim, 1});
-    auto work = [](event_loop& here) -> task<void> {
-        const result<file> made = co_await file::open(here, "/");
-        EXPECT_EQ(made.error(), errc::not_supported);
-    };
-    loop->run(work(*loop));
-}
-
 INSTANTIATE_TEST_SUITE_P(reactors, files, every_kernel, name_of_case);
 
 }  // namespace

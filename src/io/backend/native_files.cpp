@@ -113,6 +113,17 @@ file_type type_of_mode(unsigned mode) noexcept {
     }
 }
 
+unsigned mode_of_type(file_type type) noexcept {
+    return type == file_type::directory ? S_IFDIR : type == file_type::regular ? S_IFREG : 0;
+}
+
+statx_timestamp stamp_of(file_time when) noexcept {
+    statx_timestamp made{};
+    made.tv_sec = when.seconds;
+    made.tv_nsec = when.nanoseconds;
+    return made;
+}
+
 file_time time_of(const statx_timestamp& stamp) noexcept { return {stamp.tv_sec, stamp.tv_nsec}; }
 
 // Fields that came after the structure's first form, where the headers have them.
@@ -204,6 +215,35 @@ file_status status_of(const file_request& request) noexcept {
     if (from.stx_mask & STATX_BTIME) to.born = time_of(from.stx_btime);
     direct_alignment(from, to);
     return to;
+}
+
+void put_status(file_request& request, const file_status& status) noexcept {
+    kernel_status to{};
+    to.stx_mask = STATX_BASIC_STATS | STATX_BTIME;
+    to.stx_mode = static_cast<std::uint16_t>(mode_of_type(status.type) | status.mode);
+    to.stx_size = status.size_bytes;
+    to.stx_blocks = status.stored_bytes / 512;
+    to.stx_dev_major = major(status.device);
+    to.stx_dev_minor = minor(status.device);
+    to.stx_ino = status.inode;
+    to.stx_nlink = status.links;
+    to.stx_mtime = stamp_of(status.modified);
+    to.stx_ctime = stamp_of(status.changed);
+    to.stx_btime = stamp_of(status.born);
+    std::memcpy(request.room(), &to, sizeof to);
+}
+
+std::size_t pack_entry(bytes into, std::string_view name, file_type type, std::uint64_t inode) noexcept {
+    const std::size_t size = (head_bytes + name.size() + 1 + 7) / 8 * 8;
+    if (size > into.size()) return 0;
+    packed_entry head{};
+    head.inode = inode;
+    head.size = static_cast<std::uint16_t>(size);
+    head.type = static_cast<std::uint8_t>(IFTODT(mode_of_type(type)));
+    std::memset(into.data(), 0, size);
+    std::memcpy(into.data(), &head, head_bytes);
+    std::memcpy(into.data() + head_bytes, name.data(), name.size());
+    return size;
 }
 
 std::vector<directory_entry> entries_of(const file_request& request) {

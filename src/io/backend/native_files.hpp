@@ -17,6 +17,9 @@ void close_now(native_handle handle) noexcept;
 // Of a request that asked for a status, or for entries.
 constexpr std::size_t status_bytes = 256;
 file_status status_of(const detail::file_request& request) noexcept;
+// The other way round, for a simulated system. pack_entry: the bytes it took, 0: no room.
+void put_status(detail::file_request& request, const file_status& status) noexcept;
+std::size_t pack_entry(bytes into, std::string_view name, file_type type, std::uint64_t inode) noexcept;
 // Without "." and "..".
 std::vector<directory_entry> entries_of(const detail::file_request& request);
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "io/backend/small_send.hpp"
+#include "io/file_service.hpp"
 
 namespace co_wq::io {
 
@@ -92,6 +93,11 @@ bool reactor_sim::start(op_slot& slot) noexcept {
     return true;
 }
 
+void reactor_sim::start_file(op_slot& slot) noexcept {
+    held_.push_back({slot.tag(), no_handle, false});
+    look_again(slot.tag());
+}
+
 reactor_sim::held* reactor_sim::find_held(op_tag tag) noexcept {
     const auto at = std::find_if(held_.begin(), held_.end(), [tag](const held& one) { return one.tag == tag; });
     return at == held_.end() || at->over ? nullptr : &*at;
@@ -111,6 +117,11 @@ void reactor_sim::perform(op_tag tag) {
     held* one = find_held(tag);
     if (!one) return;
     op_slot& slot = *slots_.find(tag);  // held: the slab keeps it
+    if (slot.kind() == op_kind::file) {
+        const std::int64_t got = network_->files().call(*static_cast<detail::file_request*>(slot.io.data));
+        one->over = true;  // told once: what goes on after a part has the same name
+        return completions_.push_back({tag, static_cast<std::int32_t>(got)});
+    }
     descriptor& entry = table_.at(slot.io.descriptor);
     const std::int32_t got =
         slot.kind() == op_kind::send
@@ -161,7 +172,9 @@ void reactor_sim::request_cancel(op_slot& slot) noexcept {
 
 // Ended; or EALREADY: it is being performed, and ends when it likes, with whatever it ends with.
 void reactor_sim::answer_cancel(op_tag tag) {
-    perform(tag);
+    const op_slot* slot = slots_.find(tag);
+    // a call that has not begun in a worker is ended as often as not
+    if (!slot || slot->kind() != op_kind::file || random().one_in(2)) perform(tag);
     held* one = find_held(tag);
     if (!one) return;
     if (!random().chance(network_->options().cancel_refused)) return complete(*one, -ECANCELED);
@@ -187,6 +200,7 @@ void reactor_sim::take_completion(completion one) noexcept {
     }
     held_.erase(at);
     ++stats_.events;
+    if (slot->kind() == op_kind::file) return files().completed(*slot, one.result);
     finish_held(*slot, one.result);
 }
 

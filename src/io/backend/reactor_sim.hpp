@@ -53,7 +53,8 @@ public:
     void wait(time_point until) noexcept override;
     void wake() noexcept override;
     time_point now() const noexcept override { return network_->clock().now(); }
-    bool has_files() const noexcept override { return false; }
+    bool takes_file(file_call) const noexcept override { return true; }
+    void start_file(op_slot& slot) noexcept override;
 
     sim_network& network() noexcept { return *network_; }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "io/backend/sim_clock.hpp"
+#include "io/backend/sim_files.hpp"
 #include "io/datagram.hpp"
 #include "io/reactor.hpp"
 
@@ -36,9 +37,11 @@ struct sim_options {
     std::uint8_t exhausted = 0;          // a socket, an accept or a pipe fails with EMFILE
     std::uint8_t no_buffers = 0;         // a send fails with ENOBUFS
     std::uint8_t resets = 0;             // a segment never arrives, and both ends see a reset
+    std::uint8_t interrupted = 16;       // a call to the file system is interrupted, and has to be made again
     std::uint8_t datagram_faults = 0;    // a datagram is lost, or comes twice, or late
     std::uint8_t coincidences = 16;      // something happens on the very tick of a timer
     bool pipes = true;                   // splice is there
+    std::size_t disk_pages = 16 * 1024;  // of 4 KiB
 };
 
 // First in, first out, without an allocation while it is empty.
@@ -82,6 +85,7 @@ public:
     sim_clock& clock() noexcept { return clock_; }
     seeded_random& random() noexcept { return clock_.random(); }
     const sim_options& options() const noexcept { return options_; }
+    sim_files& files() noexcept { return files_; }
     // From now on; the seed stays.
     void set_options(const sim_options& options) noexcept { options_ = options; }
     // Returns what is ready already.
@@ -216,6 +220,7 @@ private:
 
     sim_clock clock_;
     sim_options options_;
+    sim_files files_{clock_, options_};
     std::deque<endpoint> sockets_;  // by number; a deque, because references must stay good
     std::size_t open_ = 0;
     std::map<std::uint16_t, datagram_service> services_;
