@@ -13,13 +13,15 @@ constexpr std::uint64_t transfer_bytes_max = 1024 * 1024 * 1024;
 constexpr std::size_t block_bytes = 256 * 1024;
 
 file_request& transferring(const file& from, const file& to, std::uint64_t offset, std::uint64_t size, bool holes) {
+    CO_WQ_REQUIRE(from.is_open() && to.is_open(), "the files are open");
+    lease block = file_buffers(from.loop()).take(block_bytes);
     file_request& request = request_on(from.where(), file_call::transfer);
     request.other = to.handle();
     request.other_entry = to.where().entry->index;
     request.offset = offset;
     request.length = std::min(size, transfer_bytes_max);
     request.flag = holes;
-    request.buffer = file_buffers(from.loop()).take(block_bytes);
+    request.buffer = std::move(block);
     return request;
 }
 

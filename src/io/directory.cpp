@@ -12,8 +12,10 @@ namespace {
 constexpr std::size_t list_bytes = 64 * 1024;
 
 file_request& listing(descriptor_ref where) {
+    CO_WQ_REQUIRE(where.entry, "the folder is open");
+    lease block = file_buffers(*where.loop).take(list_bytes);
     file_request& request = request_on(where, file_call::list);
-    request.buffer = file_buffers(*where.loop).take(list_bytes);
+    request.buffer = std::move(block);
     return request;
 }
 

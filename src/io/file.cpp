@@ -20,9 +20,12 @@ void place(file_request& request, std::uint64_t offset, std::uint64_t length) no
 }
 
 file_request& reading(descriptor_ref where, std::uint64_t offset, std::size_t size) {
+    CO_WQ_REQUIRE(where.entry, "the file is open");
+    size = std::min(size, file::read_bytes_max);
+    lease block = file_buffers(*where.loop).take(size);
     file_request& request = request_on(where, file_call::read);
-    place(request, offset, std::min(size, file::read_bytes_max));
-    request.buffer = file_buffers(*where.loop).take(request.length);
+    place(request, offset, size);
+    request.buffer = std::move(block);
     return request;
 }
 

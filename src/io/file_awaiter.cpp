@@ -32,7 +32,6 @@ bool file_awaiter::suspend(promise_base& frame) {
         reason_ = scope->reason();
         request.failure = -ECANCELED;
     }
-    if (!loop_.reactor().has_files()) request.failure = -EOPNOTSUPP;
     if (request.failure < 0) return false;
     file_service& service = loop_.reactor().files();
     if (!service.has_room(request)) {

@@ -87,7 +87,12 @@ void file_service::begin(file_request& request) noexcept {
     ++workers_.busy;
     if (hand_to_worker(request)) return;
     --workers_.busy;
-    request.failure = -ENOMEM;  // no thread could be started
+    // no thread could be started
+    if (request.call == file_call::close) {
+        close_now(request.handle);
+    } else {
+        request.failure = -ENOMEM;
+    }
     settle(request);
 }
 
@@ -228,21 +233,33 @@ void file_service::dispose(file_request& request) noexcept {
     request.free();
 }
 
+// False: no memory. The request is freed then.
+bool file_service::submit_alone(file_request& request) noexcept {
+    try {
+        submit(owner_.slots().fill(op_kind::file, nullptr), request);
+        return true;
+    } catch (const std::bad_alloc&) {
+        request.free();
+        return false;
+    }
+}
+
 void file_service::close_later(native_handle handle) noexcept {
     try {
         file_request& request = file_request::make(file_call::close);
         request.handle = handle;
-        submit(owner_.slots().fill(op_kind::file, nullptr), request);
+        if (submit_alone(request)) return;
     } catch (const std::bad_alloc&) {
-        close_now(handle);
+        // here and now
     }
+    close_now(handle);
 }
 
 void file_service::remove_later(std::string_view path) noexcept {
     try {
         file_request& request = file_request::make(file_call::remove, {path});
         if (request.failure < 0) return request.free();
-        submit(owner_.slots().fill(op_kind::file, nullptr), request);
+        (void)submit_alone(request);
     } catch (const std::bad_alloc&) {
         // it stays
     }

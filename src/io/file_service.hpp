@@ -89,6 +89,7 @@ private:
     // It leaves its way to the system, to the next one, and has its outcome.
     void finish(file_request& request) noexcept;
     void settle(file_request& request) noexcept;
+    bool submit_alone(file_request& request) noexcept;
     void hold_files(const file_request& request) noexcept;
     void let_files_go(const file_request& request) noexcept;
     // On a worker's thread: makes the call and sends the request home.

@@ -154,7 +154,6 @@ public:
     // Whether the kernel takes this call to the file system; else a thread makes it. start_file hands it over.
     virtual bool takes_file(file_call) const noexcept { return false; }
     virtual void start_file(op_slot&) noexcept {}
-    virtual bool has_files() const noexcept { return true; }
 
     // ---- for awaiters and objects
     descriptor& add(native_handle handle, descriptor_kind kind, bool owned = true) {

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include <atomic>
 #include <csignal>
 
 #include "support/refusing_system.hpp"
@@ -121,11 +122,11 @@ TEST_P(file_limits, where_the_system_cannot_copy_inside_the_bytes_go_through_mem
     }
 }
 
-volatile std::sig_atomic_t alarms = 0;
+std::atomic<int> alarms = 0;
 
 TEST_P(file_limits, signals_interrupt_nothing) {
     struct sigaction action{}, before{};
-    action.sa_handler = [](int) { alarms = alarms + 1; };  // without SA_RESTART
+    action.sa_handler = [](int) { alarms.fetch_add(1, std::memory_order_relaxed); };  // without SA_RESTART
     ::sigaction(SIGALRM, &action, &before);
     const itimerval often{{0, 300}, {0, 300}};
     ::setitimer(ITIMER_REAL, &often, nullptr);
