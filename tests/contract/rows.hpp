@@ -60,6 +60,9 @@ CO_WQ_ROW(io_file_transfer_awaiter)
 CO_WQ_ROW(io_directory_awaiter)
 CO_WQ_NO_ROW(io_file_awaiter, "base of the calls to the file system")
 
+CO_WQ_NO_ROW(io_usb_transfer_awaiter,
+             "needs a device of umockdev's: all its cells are in tests/usb/matrix_row_test.cpp")
+
 // ---- net and dns
 CO_WQ_ROW(net_accept_awaiter)
 CO_WQ_ROW(net_dns_awaited_lookup)
