@@ -187,11 +187,11 @@ TEST_P(connecting, what_is_wrong_with_the_name_is_told) {
     });
     run([](world on) -> task<void> {
         EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "none.example", 80)), "name not found");
-        EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "empty.example", 80)), "name has no address");
+        EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "empty.example", 80)), "name has no such data");
         EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "fails.example", 80)), "name server failed");
         EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "two words", 80)), "invalid argument");
         EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "::1", 80, {.wanted = families::ipv4_only})),
-                  "name has no address");
+                  "name has no such data");
     });
 }
 

@@ -126,7 +126,7 @@ TEST_P(hostile, an_endless_list_is_cut_and_doubles_are_dropped) {
     });
 }
 
-INSTANTIATE_TEST_SUITE_P(reactors, hostile, real_reactors, io::test::name_of_case);
+INSTANTIATE_TEST_SUITE_P(reactors, hostile, every_reactor, io::test::name_of_case);
 
 }  // namespace
 }  // namespace co_wq::net::dns::test
