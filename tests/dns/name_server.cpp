@@ -90,6 +90,7 @@ rr soa(std::uint32_t minimum, std::uint32_t ttl, std::string owner) {
 name_server::name_server(io::event_loop& loop, std::uint16_t port) : loop_(loop), tasks_(loop) {
     script_ = [](const question&) { return reply{}; };
     open(port);
+    elsewhere_ = udp_socket::bind(loop_, io::socket_address::loopback(0)).value();
     tasks_.spawn(serve_udp(*this), "name server, UDP");
     tasks_.spawn(serve_tcp(*this), "name server, TCP");
 }
@@ -151,7 +152,8 @@ task<void> name_server::serve_udp(name_server& me) {
             me.held_.push_back({made, to});
             continue;
         }
-        for (int i = 0; i < what.copies; ++i) (void)co_await me.udp_.send_to(as_bytes(std::string_view(made)), to);
+        const udp_socket& from = what.from_elsewhere ? me.elsewhere_ : me.udp_;
+        for (int i = 0; i < what.copies; ++i) (void)co_await from.send_to(as_bytes(std::string_view(made)), to);
     }
 }
 

@@ -51,6 +51,7 @@ struct reply {
     bool silent = false;
     bool held = false;                               // until release()
     bool truncated = false;                          // over UDP; over TCP never
+    bool from_elsewhere = false;                     // over UDP: from another port
     bool authoritative = false;
     bool recursive = true;                           // asks others
     int copies = 1;
@@ -94,7 +95,7 @@ private:
     static task<void> send_all(name_server& me, std::vector<held_packet> all);
 
     io::event_loop& loop_;
-    udp_socket udp_;
+    udp_socket udp_, elsewhere_;
     io::socket tcp_;
     io::socket_address address_;
     script script_;

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "net/dns/detail/candidates.hpp"
+#include "net/dns/detail/decode.hpp"
 #include "net/dns/detail/engine.hpp"
 #include "net/dns/host_name.hpp"
 #include "sync/deadline.hpp"
@@ -113,6 +114,7 @@ private:
     }
 
     void start(io::socket_address peer) {
+        peer = detail::without_mapping(peer);  // the system would connect over IPv4: the filter is to know
         peer.set_port(port_);
         if (options_.allow && !options_.allow(peer)) return failed(errc::permission_denied);
         if (started_++ == 0) first_attempt_ = loop_.now();

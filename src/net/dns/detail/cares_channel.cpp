@@ -51,9 +51,8 @@ cares_channel::cares_channel(io::event_loop& loop, const channel_options& option
     native.flags = ARES_FLAG_NOALIASES | ARES_FLAG_NOSEARCH;
     if (options.use_tcp) native.flags |= ARES_FLAG_USEVC;
     if (options.edns) native.flags |= ARES_FLAG_EDNS;
-    native.timeout = static_cast<int>(
-        std::clamp<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(query_timeout_).count(), 1, 60'000));
-    native.tries = std::clamp(options.tries, 1, 16);
+    native.timeout = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(query_timeout_).count());
+    native.tries = options.tries;
     native.ednspsz = std::max<int>(options.edns_bytes, 512);
     char servers_only[] = "b", no_file[] = "/dev/null";
     native.lookups = servers_only;

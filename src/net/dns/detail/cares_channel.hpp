@@ -44,8 +44,8 @@ struct reply {
 // How the servers are asked.
 struct channel_options {
     std::string servers{};  // separated by commas
-    duration query_timeout{};
-    int tries = 0;
+    duration query_timeout{};  // 1 ms to a minute
+    int tries = 0;             // 1 to 16
     bool rotate = false;
     bool use_tcp = false;
     bool edns = false;

@@ -101,8 +101,9 @@ channel_options engine::options_of(const system_config& config) const {
     channel_options made;
     made.servers = options_.servers.empty() ? with_commas(config.servers) : options_.servers;
     if (made.servers.empty()) made.servers = "127.0.0.1";
-    made.query_timeout = options_.query_timeout.value_or(asking.timeout.value_or(std::chrono::seconds(2)));
-    made.tries = options_.tries.value_or(asking.attempts.value_or(3));
+    const duration patience = options_.query_timeout.value_or(asking.timeout.value_or(std::chrono::seconds(2)));
+    made.query_timeout = std::clamp<duration>(patience, std::chrono::milliseconds(1), std::chrono::minutes(1));
+    made.tries = std::clamp(options_.tries.value_or(asking.attempts.value_or(3)), 1, 16);
     made.rotate = options_.rotate.value_or(asking.rotate);
     made.use_tcp = options_.use_tcp.value_or(asking.use_tcp);
     made.edns = options_.edns.value_or(asking.edns);
