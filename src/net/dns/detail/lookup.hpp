@@ -1,8 +1,8 @@
 // lookup: one waiter's interest in the answer to one name and type.
 //
-// For:        searches: the line between tasks, which may die at any time, and c-ares, whose callbacks cannot be taken
-// back:
-//             those find the name_record, and the record's list of lookups, from which a dying lookup unlinks itself.
+// For:        searches. It is the line between tasks, which may die at any time, and c-ares, whose callbacks cannot be
+//             taken back: those find the name_record, and the record's list of lookups, from which a dying lookup
+//             unlinks itself.
 // Guarantees: on_answer is called at most once, never from inside engine::ask, and must not run user code: it posts
 //             or sets an event.
 // Threads:    the loop's own. Lifetime: lookups and records die in any order.
