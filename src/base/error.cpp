@@ -20,8 +20,9 @@ std::string_view name_of(errc code) noexcept {
         case errc::address_in_use: return "address in use";
         case errc::address_not_available: return "address not available";
         case errc::name_not_found: return "name not found";
-        case errc::name_no_data: return "name has no address";
+        case errc::name_no_data: return "name has no such data";
         case errc::name_server_failed: return "name server failed";
+        case errc::name_no_service: return "service not offered";
         case errc::invalid_argument: return "invalid argument";
         case errc::too_many_files: return "too many open files";
         case errc::no_buffers: return "no buffers";

@@ -32,6 +32,7 @@ enum class errc : std::uint16_t {
     name_not_found,
     name_no_data,
     name_server_failed,
+    name_no_service,    // it says itself that it does not offer the service
     invalid_argument,
     // resources
     too_many_files,

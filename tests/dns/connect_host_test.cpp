@@ -56,6 +56,22 @@ TEST_P(connecting, the_first_family_is_tried_first_and_wins_when_it_answers) {
     });
 }
 
+// What a filter does not recognise it lets pass.
+TEST_P(connecting, an_ipv4_address_within_an_ipv6_one_is_an_ipv4_address) {
+    server.answer([](const question& asked) -> reply {
+        return asked.type == type_aaaa ? reply{.records = {aaaa("::ffff:127.0.0.1")}} : reply{};
+    });
+    run([](world on) -> task<void> {
+        const listeners open = listen_on(on.loop, {"127.0.0.1"});
+        for (const char* host : {"mapped.example", "::ffff:127.0.0.1", "::ffff:7f00:1"}) {
+            tried seen;
+            result<connected> made = co_await connect_host(on.loop, on.names, host, open.port, seen.watch(on.loop));
+            EXPECT_EQ(text_of(made), at("127.0.0.1", open.port));
+            EXPECT_EQ(seen.order(), "127.0.0.1 ");
+        }
+    });
+}
+
 TEST_P(connecting, a_refusal_starts_the_next_attempt_at_once) {
     server.answer(loopbacks);
     run([](world on) -> task<void> {
@@ -187,11 +203,11 @@ TEST_P(connecting, what_is_wrong_with_the_name_is_told) {
     });
     run([](world on) -> task<void> {
         EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "none.example", 80)), "name not found");
-        EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "empty.example", 80)), "name has no address");
+        EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "empty.example", 80)), "name has no such data");
         EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "fails.example", 80)), "name server failed");
         EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "two words", 80)), "invalid argument");
         EXPECT_EQ(text_of(co_await connect_host(on.loop, on.names, "::1", 80, {.wanted = families::ipv4_only})),
-                  "name has no address");
+                  "name has no such data");
     });
 }
 

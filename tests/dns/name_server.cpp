@@ -1,33 +1,14 @@
 #include "name_server.hpp"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 
+#include "sync/sleep.hpp"
 #include "task/yield.hpp"
 
 namespace co_wq::net::dns::test {
 namespace {
-
-std::string number(std::uint32_t value, int octets) {
-    std::string out;
-    for (int shift = (octets - 1) * 8; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xff);
-    return out;
-}
-
-std::string encoded(const std::string& name) {
-    std::string out;
-    for (std::size_t at = 0; at < name.size();) {
-        const std::size_t dot = std::min(name.find('.', at), name.size());
-        out += static_cast<char>(dot - at);
-        out += name.substr(at, dot - at);
-        at = dot + 1;
-    }
-    return out + '\0';
-}
 
 constexpr std::size_t header_octets = 12;
 
@@ -56,6 +37,23 @@ rr address_record(int type, const std::string& address, std::uint32_t ttl, std::
 
 }  // namespace
 
+std::string number(std::uint32_t value, int octets) {
+    std::string out;
+    for (int shift = (octets - 1) * 8; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xff);
+    return out;
+}
+
+std::string encoded(const std::string& name) {
+    std::string out;
+    for (std::size_t at = 0; at < name.size() && name != ".";) {
+        const std::size_t dot = std::min(name.find('.', at), name.size());
+        out += static_cast<char>(dot - at);
+        out += name.substr(at, dot - at);
+        at = dot + 1;
+    }
+    return out + '\0';
+}
+
 rr a(const std::string& address, std::uint32_t ttl, std::string owner) {
     return address_record(type_a, address, ttl, std::move(owner));
 }
@@ -66,22 +64,41 @@ rr cname(const std::string& target, std::uint32_t ttl, std::string owner) {
     return {std::move(owner), type_cname, ttl, encoded(target)};
 }
 
-name_server::name_server(io::event_loop& loop) : loop_(loop), tasks_(loop) {
+rr srv(int priority, int weight, int port, const std::string& target, std::uint32_t ttl) {
+    std::string data;
+    for (const int value : {priority, weight, port}) data += number(static_cast<std::uint32_t>(value), 2);
+    return {"", type_srv, ttl, data + encoded(target)};
+}
+rr mx(int preference, const std::string& host, std::uint32_t ttl) {
+    return {"", type_mx, ttl, number(static_cast<std::uint32_t>(preference), 2) + encoded(host)};
+}
+rr ptr(const std::string& target, std::uint32_t ttl, std::string owner) {
+    return {std::move(owner), type_ptr, ttl, encoded(target)};
+}
+rr txt(const std::vector<std::string>& parts, std::uint32_t ttl) {
+    std::string data;
+    for (const std::string& one : parts) data += number(static_cast<std::uint32_t>(one.size()), 1) + one;
+    return {"", type_txt, ttl, data};
+}
+rr ns(const std::string& target, std::string owner) { return {std::move(owner), type_ns, 300, encoded(target)}; }
+rr soa(std::uint32_t minimum, std::uint32_t ttl, std::string owner) {
+    std::string data = encoded("ns." + owner) + encoded("mail." + owner);
+    for (const std::uint32_t value : {1u, 3600u, 600u, 86400u, minimum}) data += number(value, 4);
+    return {std::move(owner), type_soa, ttl, data};
+}
+
+name_server::name_server(io::event_loop& loop, std::uint16_t port) : loop_(loop), tasks_(loop) {
     script_ = [](const question&) { return reply{}; };
-    open();
+    open(port);
+    elsewhere_ = udp_socket::bind(loop_, io::socket_address::loopback(0)).value();
     tasks_.spawn(serve_udp(*this), "name server, UDP");
     tasks_.spawn(serve_tcp(*this), "name server, TCP");
 }
 
 // Both transports have one port; the system chooses it, and again if TCP's is taken.
-void name_server::open() {
+void name_server::open(std::uint16_t port) {
     for (int attempt = 0; attempt < 100; ++attempt) {
-        const int handle = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        sockaddr_in where{};
-        where.sin_family = AF_INET;
-        where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        ASSERT_EQ(::bind(handle, reinterpret_cast<sockaddr*>(&where), sizeof where), 0);
-        udp_ = io::socket(loop_, handle, io::descriptor_kind::datagram);
+        udp_ = udp_socket::bind(loop_, io::socket_address::loopback(port)).value();
         address_ = udp_.local_address().value();
         const auto listener = loop_.reactor().calls().open_listener(address_, 64, false);
         if (!listener) continue;
@@ -108,21 +125,26 @@ std::size_t name_server::asked(int type, bool tcp) const {
 }
 
 task<void> name_server::until_asked(std::size_t count) {
-    while (asked() < count) co_await yield();
+    for (int turn = 1; asked() < count; ++turn) {
+        if (turn % 8 == 0) {
+            (void)co_await sleep_for(std::chrono::microseconds(100));  // virtual time passes while one waits only
+        } else {
+            co_await yield();
+        }
+    }
 }
 
 task<void> name_server::serve_udp(name_server& me) {
     for (;;) {
-        const result<void> ready = co_await me.udp_.ready(io::direction::read);
-        if (!ready) co_return;
-        char packet[2048];
-        sockaddr_storage from{};
-        socklen_t length = sizeof from;
-        const ssize_t got =
-            ::recvfrom(me.udp_.handle(), packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&from), &length);
-        if (got <= static_cast<ssize_t>(header_octets)) continue;
-        const std::string asked(packet, static_cast<std::size_t>(got));
-        const std::string to(reinterpret_cast<char*>(&from), length);
+        std::byte packet[2048];
+        const result<io::received> got = co_await me.udp_.recv_from(packet);
+        if (!got) {
+            if (got.error() == errc::connection_refused) continue;  // told of an answer that nobody waited for
+            co_return;
+        }
+        if (got->size <= header_octets) continue;
+        const std::string asked(reinterpret_cast<const char*>(packet), got->size);
+        const io::socket_address to = got->from;
         const reply what = me.ask(asked, false);
         if (what.silent) continue;
         const std::string made = me.build(asked, what, false);
@@ -130,7 +152,8 @@ task<void> name_server::serve_udp(name_server& me) {
             me.held_.push_back({made, to});
             continue;
         }
-        for (int i = 0; i < what.copies; ++i) me.send(made, to);
+        const udp_socket& from = what.from_elsewhere ? me.elsewhere_ : me.udp_;
+        for (int i = 0; i < what.copies; ++i) (void)co_await from.send_to(as_bytes(std::string_view(made)), to);
     }
 }
 
@@ -166,10 +189,16 @@ task<void> name_server::serve_connection(name_server& me, io::socket from) {
 }
 
 reply name_server::ask(const std::string& packet, bool tcp) {
+    const auto number_at = [&](std::size_t at) {
+        return at + 2 > packet.size()
+                   ? 0
+                   : static_cast<unsigned char>(packet[at]) << 8 | static_cast<unsigned char>(packet[at + 1]);
+    };
     question one{"", 0, tcp};
     const std::size_t end = end_of_name(packet, header_octets, &one.name);
     one.name = lower(one.name);
-    if (end + 2 <= packet.size()) one.type = static_cast<unsigned char>(packet[end + 1]);
+    one.type = number_at(end);
+    if (number_at(10) > 0) one.edns_bytes = number_at(end + 7);  // behind the root's name and the type OPT
     questions_.push_back(one);
     return script_(one);
 }
@@ -177,13 +206,16 @@ reply name_server::ask(const std::string& packet, bool tcp) {
 std::string name_server::build(const std::string& packet, const reply& what, bool tcp) const {
     const std::size_t question_end = end_of_name(packet, header_octets) + 4;
     const bool cut = what.truncated && !tcp;
-    const std::uint32_t flags = 0x8180u | (cut ? 0x0200u : 0u) | static_cast<std::uint32_t>(what.rcode);
-    const std::size_t records = cut ? 0 : what.records.size();
+    const std::uint32_t flags = 0x8100u | (cut ? 0x0200u : 0u) | (what.authoritative ? 0x0400u : 0u) |
+                                (what.recursive ? 0x0080u : 0u) | static_cast<std::uint32_t>(what.rcode);
+    std::vector<rr> records = cut ? std::vector<rr>() : what.records;
+    const std::size_t answers = records.size();
+    records.insert(records.end(), what.authority.begin(), what.authority.end());
     std::string made = packet.substr(0, 2) + number(flags, 2) + number(1, 2);
-    made += number(static_cast<std::uint32_t>(records), 2) + number(0, 4);
+    made += number(static_cast<std::uint32_t>(answers), 2);
+    made += number(static_cast<std::uint32_t>(what.authority.size()), 2) + number(0, 2);
     made += packet.substr(header_octets, question_end - header_octets);
-    for (std::size_t i = 0; i < records; ++i) {
-        const rr& one = what.records[i];
+    for (const rr& one : records) {
         made += one.owner.empty() ? std::string("\xc0\x0c", 2) : encoded(one.owner);
         made += number(static_cast<std::uint32_t>(one.type), 2) + number(1, 2) + number(one.ttl, 4);
         made += number(static_cast<std::uint32_t>(one.data.size()), 2) + one.data;
@@ -192,15 +224,13 @@ std::string name_server::build(const std::string& packet, const reply& what, boo
     return made;
 }
 
-void name_server::send(const std::string& packet, const std::string& to) const {
-    (void)::sendto(udp_.handle(), packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(to.data()),
-                   static_cast<socklen_t>(to.size()));
+task<void> name_server::send_all(name_server& me, std::vector<held_packet> all) {
+    for (const held_packet& one : all) (void)co_await me.udp_.send_to(as_bytes(std::string_view(one.packet)), one.to);
 }
 
 void name_server::release() {
     released_ = true;
-    for (const held_packet& one : held_) send(one.packet, one.to);
-    held_.clear();
+    tasks_.spawn(send_all(*this, std::exchange(held_, {})), "name server, held answers");
 }
 
 }  // namespace co_wq::net::dns::test

@@ -10,14 +10,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto v4 = io::address_family::ipv4;
-constexpr auto v6 = io::address_family::ipv6;
+constexpr auto v4 = record_type::a;
+constexpr auto v6 = record_type::aaaa;
 constexpr time_point start{1h};
 
-answer_ptr some_answer() { return std::make_shared<const answer>(address_list{io::socket_address::loopback(0)}); }
+answer_ptr some_answer() { return make_answer(found{.addresses = {io::socket_address::loopback(0)}}); }
 
 name_table table_of(std::size_t most) {
-    return name_table(most, nullptr, [](query&, reply&&) noexcept {});
+    return name_table(most, 1'000'000, nullptr, [](query&, reply&&) noexcept {});
 }
 
 struct counted_lookup : lookup {

@@ -146,7 +146,7 @@ TEST_P(caching, questions_in_flight_survive_a_reload) {
     });
 }
 
-INSTANTIATE_TEST_SUITE_P(reactors, caching, real_reactors, io::test::name_of_case);
+INSTANTIATE_TEST_SUITE_P(reactors, caching, every_reactor, io::test::name_of_case);
 
 }  // namespace
 }  // namespace co_wq::net::dns::test

@@ -1,11 +1,15 @@
-// A loop, a name server on it and a resolver that asks it, for tests on each real backend.
+// A loop, a name server on it and a resolver that asks it, for tests on each backend.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "../io/reactors.hpp"
 #include "name_server.hpp"
 #include "net/dns/resolver.hpp"
+#include "sim/virtual_time.hpp"
+#include "sync/sleep.hpp"
 #include "task/yield.hpp"
 
 namespace co_wq::net::dns::test {
@@ -20,6 +24,26 @@ struct world {
     auto resolve(const char* host, families wanted = families::any) { return names.resolve(host, 80, wanted); }
 };
 
+// c-ares asks the system what time it is; in a simulation that must be the loop's.
+class time_of_loop {
+public:
+    explicit time_of_loop(io::event_loop& loop) {
+        auto* simulated = dynamic_cast<io::reactor_sim*>(&loop.reactor());
+        if (simulated) time_.emplace(simulated->network().clock());
+    }
+
+private:
+    std::optional<sim::virtual_time> time_;
+};
+
+// Lets the loop turn, and simulated time pass.
+inline task<void> moments(int count) {
+    for (int i = 0; i < count; ++i) {
+        (void)co_await sleep_for(100us);
+        co_await yield();
+    }
+}
+
 class with_name_server : public testing::TestWithParam<io::test::backend> {
 protected:
     // Runs the coroutine with a resolver whose options `change` may adjust.
@@ -31,9 +55,12 @@ protected:
     }
 
     io::test::loop_under_test loop{GetParam()};
+    time_of_loop time{*loop};
     name_server server{*loop};
 };
 
+using io::test::every_reactor;
+// Where a test needs the kernel's own network.
 inline const auto real_reactors =
     testing::Values(io::test::backend{io::reactor_kind::epoll, 0}, io::test::backend{io::reactor_kind::uring, 0});
 

@@ -1,8 +1,9 @@
 // Answers of a name server: a resolver asks a server on loopback, whose answers are the input; c-ares parses them as
 // it does in the proxy. Whatever comes, a lookup ends with an answer of the server's or an error that says so, its
 // addresses are from the packet, and the cache keeps what was said.
-// Input: a byte that chooses, one for the family; then flags, counts and what is behind the question, or a whole
-// packet.
+// Of services, texts and names of addresses: every question ends, and with the answer that is kept.
+// Input: a byte that chooses, one for the family or the kind of question; then flags, counts and what is behind the
+// question, or a whole packet.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -159,8 +160,10 @@ net::dns::resolver_options options_for(const server& asked) {
     made.tries = 1;
     made.addresses_max = addresses_max;
     // nothing that is said is forgotten before it is asked for again
-    made.ttl_min = made.negative_ttl = made.failure_ttl = std::chrono::minutes(10);
+    made.ttl_min = made.negative_ttl = made.negative_ttl_min = std::chrono::minutes(10);
+    made.failure_ttl = std::chrono::minutes(5);
     made.ttl_max = std::chrono::hours(1);
+    made.seed = 1;
     return made;
 }
 
@@ -175,6 +178,41 @@ using found = result<net::dns::address_list>;
 task<found> ask(world& in, net::dns::families wanted) {
     found answer = co_await in.names.resolve(asked_name, 80, wanted);
     co_return answer;
+}
+
+// What came of a question that is not for addresses, as text.
+task<std::string> ask_other(world& in, std::uint8_t kind) {
+    std::string text;
+    if (kind == 0) {
+        net::dns::service_options options;
+        options.addresses = true;
+        const auto list = co_await in.names.services(asked_name, options);
+        if (!list) co_return net::dns::explain(list.error());
+        for (const net::dns::service& one : *list) text += one.target + " ";
+        co_return text;
+    }
+    if (kind == 1) {
+        const auto list = co_await in.names.reverse(io::socket_address::ipv4({192, 0, 2, 1}, 0));
+        if (!list) co_return net::dns::explain(list.error());
+        for (const std::string& one : *list) text += one + " ";
+        co_return text;
+    }
+    const auto type = kind == 2 ? net::dns::record_type::txt : net::dns::record_type::any;
+    const auto found = co_await in.names.query(asked_name, type);
+    if (!found) co_return net::dns::explain(found.error());
+    for (const net::dns::record& one : found->records) text += one.name + "=" + one.data + " ";
+    co_return text;
+}
+
+void other_questions(world& in, std::uint8_t kind) {
+    const std::string answer = in.loop.run(ask_other(in, kind));
+    const auto seen = [&] { return answer + "\nsent: " + fuzz::shown(in.asked.sent()); };
+    fuzz::demand(in.names.counters().in_flight == 0, "nothing is in flight afterwards", seen);
+    fuzz::demand(!answer.empty() && !answer.starts_with("timed out"), "the answer says what the server did", seen);
+    const std::uint64_t queries = in.names.counters().queries;
+    const std::string again = in.loop.run(ask_other(in, kind));
+    fuzz::demand(in.names.counters().queries == queries, "what was said is kept", seen);
+    fuzz::demand(answer.size() == again.size(), "and said again, perhaps in another order", seen);
 }
 
 std::string text_of(const found& answer) {
@@ -203,7 +241,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static world in;
     fuzz::input from(data, size);
     const std::uint8_t choice = from.choice();
-    const auto wanted = static_cast<net::dns::families>(from.choice() & 3);
+    const std::uint8_t kind = from.choice();
+    const auto wanted = static_cast<net::dns::families>(kind & 3);
     recipe how{.whole_packet = (choice & 1) != 0,
                .forged = (choice & 6) == 6,
                .bare_tcp = (choice & 24) == 24,
@@ -212,6 +251,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     in.asked.answer_with(how);
     in.asked.forget();
     in.names.flush();
+    if ((kind & 4) != 0) {
+        other_questions(in, kind >> 3 & 3);
+        return 0;
+    }
 
     const found answer = in.loop.run(ask(in, wanted));
     const auto seen = [&] { return text_of(answer) + "\nsent: " + fuzz::shown(in.asked.sent()); };

@@ -1,6 +1,7 @@
-// Host names and the hosts file. A name that is accepted is in one spelling and keeps to the limits of DNS; a hosts
-// file gives for each name the addresses that a plain reading of it gives, in its order, and no others. Input: a byte
-// that chooses; then a name, or a file.
+// Host names, the hosts file and resolv.conf. A name that is accepted is in one spelling and keeps to the limits of
+// DNS; a hosts file gives for each name the addresses that a plain reading of it gives, in its order, and no others,
+// and for each address its names; a resolv.conf gives values within their bounds, and full names that are names. Input:
+// a byte that chooses; then a name, or a file.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 
 #include "fuzzing.hpp"
 #include "net/dns/detail/hosts_file.hpp"
+#include "net/dns/detail/system_config.hpp"
 #include "net/dns/host_name.hpp"
 
 namespace {
@@ -69,10 +71,11 @@ std::map<std::string, lists> read_plainly(const std::string& file) {
             at = end;
         }
         if (words.empty()) continue;
-        const auto address = io::socket_address::parse(words[0], 0);
+        const auto address = io::socket_address::parse(words[0], 0);  // zones are left to the tests
         if (!address) continue;
         for (std::size_t i = 1; i < words.size(); ++i) {
             if (normalize_host_name(words[i]).has_value()) {
+                if (words[i].ends_with('.')) words[i].pop_back();
                 lists& of_name = found[words[i]];
                 (address->family() == io::address_family::ipv6 ? of_name.ipv6 : of_name.ipv4).push_back(*address);
             }
@@ -107,7 +110,39 @@ void expect_answer(const net::dns::detail::answer_ptr& given, const net::dns::ad
         fuzz::demand(!given->has_value() && given->error() == errc::name_no_data, "the other family has no address",
                      fuzz::shown(seen));
     } else {
-        fuzz::demand(given->has_value() && **given == wanted, "all addresses in the file's order", fuzz::shown(seen));
+        fuzz::demand(given->has_value() && (*given)->addresses == wanted, "all addresses in the file's order",
+                     fuzz::shown(seen));
+    }
+}
+
+void expect_reverse(net::dns::detail::hosts_file& table, const std::string& name, const net::dns::address_list& of_name,
+                    time_point now) {
+    for (const io::socket_address& one : of_name) {
+        const std::vector<std::string>* names = table.names_of(one, now);
+        fuzz::demand(names && !names->empty(), "an address of the file has names", name);
+        const bool full = names->size() == net::dns::detail::hosts_table::names_per_address_max;
+        fuzz::demand(full || std::count(names->begin(), names->end(), name) == 1, "each of its names, once", name);
+    }
+}
+
+void resolv_conf(std::string_view text) {
+    using namespace net::dns::detail;
+    system_config got = parse_resolv_conf(text, "host.example");
+    apply_environment(got, nullptr, std::string(text.substr(0, text.find('\0'))).c_str());
+    const auto seen = [&] { return fuzz::shown(text); };
+    fuzz::demand(got.servers.size() <= servers_max && got.search.size() <= search_domains_max, "not too many", seen);
+    fuzz::demand(got.ndots <= ndots_max, "dots are bounded", seen);
+    fuzz::demand(!got.timeout || (got.timeout->count() > 0 && *got.timeout <= std::chrono::seconds(30)),
+                 "patience is bounded", seen);
+    fuzz::demand(!got.attempts || (*got.attempts > 0 && *got.attempts <= 5), "tries are bounded", seen);
+    const search_rules rules{got.search, got.ndots, got.tld_query};
+    name_room room;
+    for (const std::string_view name : {"h", "a.b.c", "dot.", "x.example"}) {
+        for (std::size_t i = 0; i < rules.count(name); ++i) {
+            std::string full(rules.at(name, i, room));
+            if (full.empty()) continue;
+            fuzz::demand(!full.ends_with('.') && normalize_host_name(full).has_value(), "full names are names", seen);
+        }
     }
 }
 
@@ -119,11 +154,14 @@ void hosts(std::string_view text) {
     const time_point now = steady_now();
     const std::map<std::string, lists> wanted = read_plainly(std::string(text));
     for (const auto& [name, of_name] : wanted) {
-        if (name.ends_with('.')) continue;
+        expect_reverse(table, name, of_name.ipv4, now);
+        expect_reverse(table, name, of_name.ipv6, now);
+        if (text.contains('%')) continue;
         expect_answer(table.find(name, io::address_family::ipv4, now), of_name.ipv4, text);
         expect_answer(table.find(name, io::address_family::ipv6, now), of_name.ipv6, text);
         expect_answer(table.find(name + ".", io::address_family::ipv4, now), of_name.ipv4, text);
     }
+    if (text.contains('%')) return;
     for (const std::string_view name : {"", ".", "#", "not-in-the-file.example"})
         fuzz::demand(wanted.contains(std::string(name)) || !table.find(name, io::address_family::ipv4, now),
                      "what is not in the file has no answer", fuzz::shown(text));
@@ -133,6 +171,13 @@ void hosts(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::input from(data, size);
-    (from.choice() & 1) != 0 ? names(from.rest()) : hosts(from.rest());
+    const std::uint8_t choice = from.choice();
+    if ((choice & 1) != 0) {
+        names(from.rest());
+    } else if ((choice & 2) != 0) {
+        resolv_conf(from.rest());
+    } else {
+        hosts(from.rest());
+    }
     return 0;
 }

@@ -109,6 +109,7 @@ TEST(socket_address, that_was_never_set_is_nobody) {
     EXPECT_FALSE(socket_address::parse("", 1).has_value());
     EXPECT_FALSE(socket_address::parse(std::string(80, '1'), 1).has_value());
     EXPECT_FALSE(socket_address::parse("1.2.3", 1).has_value());
+    EXPECT_FALSE(socket_address::parse(std::string("127.0.0.1\0.example", 18), 1).has_value());
     EXPECT_TRUE(socket_address::parse("::", 1)->is_any());
     EXPECT_TRUE(socket_address::parse("0.0.0.0", 1)->is_any());
     EXPECT_FALSE(socket_address::parse("2001:db8::1", 1)->is_loopback());

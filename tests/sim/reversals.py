@@ -29,8 +29,10 @@ FIXES = [
     ("a query's timer is armed once", "src/net/dns/detail/cares_channel.cpp",
      "    tick_.cancel();\n    loop_.timers()", "    loop_.timers()", "dns_tests",
      "*a_new_query_does_not_wait_for_the_patience_with_an_old_one*"),
-    ("an answer has addresses of the family asked for", "src/net/dns/detail/cares_channel.cpp",
-     "        if (one.family() != family) continue;\n", "", "dns_tests", "*hostile*"),
+    ("an answer has addresses of the family asked for", "src/net/dns/detail/message.cpp",
+     "one.owner != owner || !(one.internet(type_) || any(one))", "one.owner != owner", "dns_tests", "*hostile*"),
+    ("both families come from the same full name", "src/net/dns/detail/search.cpp",
+     "!more || !what_.both_families", "true", "dns_tests", "*both_families_come_from_the_same_full_name*"),
 ]
 
 

@@ -93,7 +93,9 @@ socket_address socket_address::ipv6(std::array<std::uint8_t, 16> address, std::u
 
 result<socket_address> socket_address::parse(std::string_view host, std::uint16_t port) {
     char text[INET6_ADDRSTRLEN + 1];
-    if (host.empty() || host.size() >= sizeof text) return fail(errc::invalid_argument);
+    // inet_pton would stop at a zero byte, and whatever comes behind it
+    const bool odd = host.empty() || host.size() >= sizeof text || host.find('\0') != host.npos;
+    if (odd) return fail(errc::invalid_argument);
     std::memcpy(text, host.data(), host.size());
     text[host.size()] = '\0';
     std::array<std::uint8_t, 4> four;

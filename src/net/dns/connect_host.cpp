@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "net/dns/detail/candidates.hpp"
+#include "net/dns/detail/decode.hpp"
 #include "net/dns/detail/engine.hpp"
 #include "net/dns/host_name.hpp"
 #include "sync/deadline.hpp"
@@ -56,17 +57,20 @@ public:
     }
 
     task<result<connected>> to_name(detail::engine& names, const std::string& host) {
-        if (wants_ipv6(options_.wanted)) names.ask(ipv6_, host, io::address_family::ipv6);
-        if (wants_ipv4(options_.wanted)) names.ask(ipv4_, host, io::address_family::ipv4);
+        detail::question what{.both_families = wants_ipv4(options_.wanted) && wants_ipv6(options_.wanted)};
+        what.type = record_type::aaaa;
+        if (wants_ipv6(options_.wanted)) ipv6_.start(names, host, what);
+        what.type = record_type::a;
+        if (wants_ipv4(options_.wanted)) ipv4_.start(names, host, what);
         co_await resolve();
         co_return co_await run();
     }
 
 private:
     // Sets the event that the driver waits for.
-    struct side : detail::lookup {
+    struct side : detail::search {
         explicit side(event& changed) noexcept
-            : lookup([](lookup& self) noexcept { static_cast<side&>(self).changed_.set(); }), changed_(changed) {}
+            : search([](search& self) noexcept { static_cast<side&>(self).changed_.set(); }), changed_(changed) {}
         bool has_addresses() const noexcept { return done() && get(); }
         bool taken = false;  // its addresses are among the candidates
         event& changed_;
@@ -100,7 +104,7 @@ private:
         for (side* one : {&ipv6_, &ipv4_}) {
             if (one->taken || !one->has_addresses()) continue;
             one->taken = true;
-            candidates_.add(one == &ipv6_ ? io::address_family::ipv6 : io::address_family::ipv4, *one->get());
+            candidates_.add(one == &ipv6_ ? io::address_family::ipv6 : io::address_family::ipv4, one->get()->addresses);
         }
     }
 
@@ -110,6 +114,7 @@ private:
     }
 
     void start(io::socket_address peer) {
+        peer = detail::without_mapping(peer);  // the system would connect over IPv4: the filter is to know
         peer.set_port(port_);
         if (options_.allow && !options_.allow(peer)) return failed(errc::permission_denied);
         if (started_++ == 0) first_attempt_ = loop_.now();
@@ -158,8 +163,8 @@ private:
     // Why there is no connection.
     error reason() const {
         if (failure_) return *failure_;
-        const detail::answer none = detail::merge(ipv4_.done() ? &ipv4_.get() : nullptr,
-                                                  ipv6_.done() ? &ipv6_.get() : nullptr, port_, options_.wanted);
+        const result<address_list> none = detail::merge(ipv4_.done() ? &ipv4_.get() : nullptr,
+                                                        ipv6_.done() ? &ipv6_.get() : nullptr, port_, options_.wanted);
         CO_WQ_ASSERT(!none, "addresses were tried, or refused by the filter");
         return none.error();
     }

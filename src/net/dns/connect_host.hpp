@@ -5,7 +5,9 @@
 //             first, those of the first one get resolution_delay to arrive before the first attempt. Attempts start
 //             attempt_delay apart, or at once when one fails. The first connection wins; the other attempts are
 //             cancelled and have ended when this returns. At most attempts_max are started. TCP_NODELAY is on.
-//             A socket never ends up connected to itself, which the system allows on loopback.
+//             A socket never ends up connected to itself, which the system allows on loopback. An IPv4 address within
+//             an IPv6 one ("::ffff:127.0.0.1"), which the system would connect to over IPv4, is taken for what it is,
+//             so that a filter sees it, too.
 // Cancelled:  by the surrounding scope, and bounded by the surrounding deadline: all attempts end with it; a connection
 //             that is made already is returned. Destruction closes what is under way.
 // Requires:   resolver and loop belong together and outlive the task. The filter may be called until the task ends.

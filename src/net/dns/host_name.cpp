@@ -51,4 +51,6 @@ bool is_localhost_name(std::string_view name) noexcept { return is_under(name, "
 
 bool is_invalid_name(std::string_view name) noexcept { return is_under(name, "invalid"); }
 
+bool is_onion_name(std::string_view name) noexcept { return is_under(name, "onion"); }
+
 }  // namespace co_wq::net::dns

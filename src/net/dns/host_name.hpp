@@ -33,4 +33,7 @@ bool is_localhost_name(std::string_view name) noexcept;
 // "invalid" and everything under it: never exists (RFC 6761 section 6.4).
 bool is_invalid_name(std::string_view name) noexcept;
 
+// "onion" and everything under it: not to be asked of any server (RFC 7686).
+bool is_onion_name(std::string_view name) noexcept;
+
 }  // namespace co_wq::net::dns

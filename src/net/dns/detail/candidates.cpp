@@ -15,10 +15,10 @@ result<io::socket_address> parse_numeric(std::string_view host, std::uint16_t po
     return parsed;
 }
 
-answer merge(const answer* ipv4, const answer* ipv6, std::uint16_t port, families wanted) {
+result<address_list> merge(const answer* ipv4, const answer* ipv6, std::uint16_t port, families wanted) {
     candidates order(wanted);
-    if (ipv4 && *ipv4) order.add(io::address_family::ipv4, **ipv4);
-    if (ipv6 && *ipv6) order.add(io::address_family::ipv6, **ipv6);
+    if (ipv4 && *ipv4) order.add(io::address_family::ipv4, (*ipv4)->addresses);
+    if (ipv6 && *ipv6) order.add(io::address_family::ipv6, (*ipv6)->addresses);
     if (order.empty()) {
         if (!ipv4) return std::unexpected(ipv6->error());
         if (!ipv6) return std::unexpected(ipv4->error());

@@ -14,7 +14,7 @@ namespace co_wq::net::dns::detail {
 result<io::socket_address> parse_numeric(std::string_view host, std::uint16_t port, families wanted);
 
 // Both answers as one list; null: not asked. Without any address the error that says most.
-answer merge(const answer* ipv4, const answer* ipv6, std::uint16_t port, families wanted);
+result<address_list> merge(const answer* ipv4, const answer* ipv6, std::uint16_t port, families wanted);
 
 // Which of two reasons tells more: about names, and about connection attempts. Higher is more.
 int weight_of_name_error(errc code) noexcept;

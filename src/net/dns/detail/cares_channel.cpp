@@ -3,8 +3,8 @@
 #include <ares.h>
 
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
+#include <utility>
 
 #include "net/dns/detail/cares_sockets.hpp"
 
@@ -37,44 +37,31 @@ errc code_of(int status) noexcept {
     }
 }
 
-// A TTL with the top bit set counts as 0 (RFC 2181 section 8).
-duration ttl_of(const ares_addrinfo& found) noexcept {
-    int least = std::numeric_limits<int>::max();
-    for (const ares_addrinfo_node* node = found.nodes; node; node = node->ai_next)
-        least = std::min(least, node->ai_ttl);
-    for (const ares_addrinfo_cname* name = found.cnames; name; name = name->next) least = std::min(least, name->ttl);
-    return std::chrono::seconds(std::max(least, 0));
-}
-
-// c-ares takes both families from whatever answer has them.
-address_list addresses_of(const ares_addrinfo& found, io::address_family family, std::size_t most) {
-    address_list list;
-    for (const ares_addrinfo_node* node = found.nodes; node && list.size() < most; node = node->ai_next) {
-        io::socket_address one = address_from(node->ai_addr, static_cast<std::size_t>(node->ai_addrlen));
-        one.set_port(0);
-        if (one.family() != family) continue;
-        if (std::find(list.begin(), list.end(), one) == list.end()) list.push_back(one);
-    }
-    return list;
-}
-
 }  // namespace
 
-cares_channel::cares_channel(io::event_loop& loop, const resolver_options& options)
-    : loop_(loop), query_timeout_(options.query_timeout), addresses_max_(options.addresses_max) {
+cares_channel::cares_channel(io::event_loop& loop, const channel_options& options)
+    : loop_(loop),
+      query_timeout_(options.query_timeout),
+      edns_(options.edns),
+      addresses_limits_{options.addresses_max, options.records.data_bytes_max},
+      records_limits_(options.records) {
     start_library();
     ares_options native{};
-    native.flags = ARES_FLAG_NOALIASES | (options.search ? 0 : ARES_FLAG_NOSEARCH);
-    native.timeout = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(query_timeout_).count());
+    native.flags = ARES_FLAG_NOALIASES | ARES_FLAG_NOSEARCH;
+    if (options.use_tcp) native.flags |= ARES_FLAG_USEVC;
+    if (options.edns) native.flags |= ARES_FLAG_EDNS;
+    native.timeout = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(query_timeout_).count());
     native.tries = options.tries;
-    char servers_only[] = "b";
+    native.ednspsz = std::max<int>(options.edns_bytes, 512);
+    char servers_only[] = "b", no_file[] = "/dev/null";
     native.lookups = servers_only;
+    native.resolvconf_path = no_file;
     native.sock_state_cb = &on_socket_state;
     native.sock_state_cb_data = this;
-    const int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+    const int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
+                      ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | (options.rotate ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE);
     require(ares_init_options(&channel_, &native, given), "c-ares does not start");
     use_sockets_of(loop.reactor().calls(), channel_);
-    if (options.servers.empty()) return;
     const int status = ares_set_servers_ports_csv(channel_, options.servers.c_str());
     if (status == ARES_SUCCESS) return;
     ares_destroy(channel_);
@@ -87,36 +74,57 @@ cares_channel::~cares_channel() {
     CO_WQ_ASSERT(in_flight_ == 0, "c-ares answers what is in flight when its channel dies");
 }
 
-void cares_channel::ask(query& what, const std::string& name, io::address_family family) {
+void cares_channel::ask(query& what, const std::string& name, record_type type) {
     what.channel_ = this;
-    what.family_ = family;
+    what.name_ = name;
+    what.type_ = type;
+    what.asked_again_ = false;
     ++in_flight_;
-    ares_addrinfo_hints hints{};
-    hints.ai_flags = ARES_AI_NOSORT;  // sorting would open and connect a socket for every address
-    hints.ai_family = family == io::address_family::ipv6 ? AF_INET6 : AF_INET;
-    hints.ai_socktype = SOCK_STREAM;
-    ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, &on_reply, &what);
+    send(what);
     const time_point due = saturating_add(loop_.now(), query_timeout_);
     if (in_flight_ > 0 && (!tick_.is_set() || due < tick_.due())) tick_.set_at(due);
 }
 
-void cares_channel::on_reply(void* arg, int status, int timeouts, ares_addrinfo* found) noexcept {
+void cares_channel::send(query& what) {
+    constexpr int class_internet = 1;
+    const std::string name = what.name_.empty() ? "." : std::string(what.name_);
+    ares_query(channel_, name.c_str(), class_internet, static_cast<int>(what.type_), &on_reply, &what);
+}
+
+// c-ares says with the packet what its header says: success, no data, or no such name.
+reply cares_channel::reply_of(const query& what, int status, std::string_view packet) const {
+    reply come{.content = fail(code_of(status), cares_status_base + status)};
+    if (packet.empty() || (status != ARES_SUCCESS && status != ARES_ENODATA && status != ARES_ENOTFOUND)) return come;
+    const bool addresses = what.type_ == record_type::a || what.type_ == record_type::aaaa;
+    result<message> read =
+        read_message(packet, what.name_, what.type_, addresses ? addresses_limits_ : records_limits_);
+    if (!read || read->referral) {
+        come.content = fail(errc::name_server_failed, cares_status_base + (read ? ARES_ENODATA : ARES_EBADRESP));
+        come.malformed = !read;
+        return come;
+    }
+    come.negative_ttl = read->negative_ttl;
+    const bool alias = !read->content.aliases.empty() && !read->negative_ttl;
+    if (status == ARES_ENOTFOUND) return come;
+    if (read->content.alias_only() && !alias) {
+        come.content = fail(errc::name_no_data, cares_status_base + ARES_ENODATA);
+    } else {
+        come.content = std::move(read->content);
+    }
+    return come;
+}
+
+void cares_channel::on_reply(void* arg, int status, int timeouts, unsigned char* packet, int length) noexcept {
     query& what = *static_cast<query*>(arg);
     cares_channel& me = *what.channel_;
     CO_WQ_ASSERT(me.in_flight_ > 0, "c-ares replies once to a query");
+    // Of several queries whose EDNS a server did not understand, c-ares 1.18 repeats the first one only, and sends all
+    // others from then on without.
+    if (status == ARES_EFORMERR && me.edns_ && !std::exchange(what.asked_again_, true)) return me.send(what);
     --me.in_flight_;
-    reply come{
-        fail(code_of(status), cares_status_base + status), {}, timeouts > 0 ? static_cast<unsigned>(timeouts) : 0};
-    if (status == ARES_SUCCESS && found) {
-        address_list list = addresses_of(*found, what.family_, me.addresses_max_);
-        come.ttl = ttl_of(*found);
-        if (list.empty()) {
-            come.found = fail(errc::name_no_data);
-        } else {
-            come.found = std::move(list);
-        }
-    }
-    if (found) ares_freeaddrinfo(found);
+    const auto bytes = static_cast<std::size_t>(packet && length > 0 ? length : 0);
+    reply come = me.reply_of(what, status, {reinterpret_cast<const char*>(packet), bytes});
+    come.timeouts = timeouts > 0 ? static_cast<unsigned>(timeouts) : 0;
     what.on_reply_(what, std::move(come));
 }
 

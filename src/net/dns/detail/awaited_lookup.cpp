@@ -1,4 +1,4 @@
-#include "net/dns/detail/lookup.hpp"
+#include "net/dns/detail/awaited_lookup.hpp"
 
 #include <cstdio>
 
@@ -9,7 +9,6 @@ bool awaited_lookup::suspend(promise_base& frame) noexcept {
     if (cancel_scope* scope = frame.env().scope) {
         if (scope->cancelled()) {
             reason_ = scope->reason();
-            list_hook<lookup>::unlink();
             return false;
         }
         scope->add(*this);
@@ -18,29 +17,23 @@ bool awaited_lookup::suspend(promise_base& frame) noexcept {
     return true;
 }
 
-void awaited_lookup::answered(lookup& self) noexcept {
+void awaited_lookup::answered(search& self) noexcept {
     auto& me = static_cast<awaited_lookup&>(self);
     if (!me.suspended_) return;
     me.cancel_node::unlink();
-    me.frame_->env().queue->post(me);
-}
-
-void awaited_lookup::cancelled(cancel_node& self, errc reason, list&) noexcept {
-    auto& me = static_cast<awaited_lookup&>(self);
-    me.list_hook<lookup>::unlink();
-    me.reason_ = reason;
-    me.frame_->env().queue->post(me);
-}
-
-void awaited_lookup::resume(worknode& self) noexcept {
-    auto& me = static_cast<awaited_lookup&>(self);
     me.suspended_ = false;
     co_wq::detail::running_frame = me.frame_;
     me.frame_->self().resume();
 }
 
+void awaited_lookup::cancelled(cancel_node& self, errc reason, list&) noexcept {
+    auto& me = static_cast<awaited_lookup&>(self);
+    me.reason_ = reason;
+    me.abandon(*me.frame_->env().queue);
+}
+
 std::size_t awaited_lookup::describe(const awaiter_base& self, char* out, std::size_t room) noexcept {
-    const int wrote = std::snprintf(out, room, "lookup of %s", static_cast<const awaited_lookup&>(self).name());
+    const int wrote = std::snprintf(out, room, "lookup of %s", static_cast<const awaited_lookup&>(self).name().c_str());
     return wrote > 0 ? static_cast<std::size_t>(wrote) : 0;
 }
 
