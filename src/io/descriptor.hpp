@@ -22,7 +22,9 @@ enum class descriptor_kind : std::uint8_t {
     local_stream,  // a read ends where files came with the bytes, and only we read: files must find their reader
     listener,
     datagram,
-    other,     // pipes, eventfds, what another library owns
+    pipe,      // moved with read and write: pipes, eventfds, signalfds, whatever is no socket
+    terminal,  // the same, and a hang-up is an error
+    other,     // only waited for: what another library owns
 };
 
 struct descriptor_extra;  // the backend's, for the few entries that need more
@@ -65,6 +67,9 @@ public:
     // Null when the tag names an earlier use.
     descriptor* find(op_tag tag) noexcept;
     descriptor& at(std::uint32_t index) noexcept {
+        return chunks_[index / chunk_entries]->entries[index % chunk_entries];
+    }
+    const descriptor& at(std::uint32_t index) const noexcept {
         return chunks_[index / chunk_entries]->entries[index % chunk_entries];
     }
     std::size_t live() const noexcept { return live_; }

@@ -50,6 +50,8 @@ CO_WQ_ROW(io_send_to_awaiter)
 CO_WQ_ROW(io_send_batch_awaiter)
 CO_WQ_ROW(io_recv_files_awaiter)
 CO_WQ_ROW(io_send_files_awaiter)
+CO_WQ_ROW(io_counter_awaiter)
+CO_WQ_ROW(io_signal_awaiter)
 CO_WQ_NO_ROW(io_io_awaiter, "base of the operations on sockets")
 
 // ---- net and dns

@@ -156,6 +156,7 @@ const std::vector<race>& every_race() {
     static const std::vector<race> all = [] {
         std::vector<race> made = stream_races();
         made.insert(made.end(), waiting_races().begin(), waiting_races().end());
+        made.insert(made.end(), system_races().begin(), system_races().end());
         return made;
     }();
     return all;

@@ -110,5 +110,6 @@ struct race {
 const std::vector<race>& every_race();
 const std::vector<race>& stream_races();
 const std::vector<race>& waiting_races();
+const std::vector<race>& system_races();
 
 }  // namespace co_wq::storm

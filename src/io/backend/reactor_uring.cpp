@@ -98,7 +98,7 @@ bool reactor_uring::start(op_slot& slot) noexcept {
     switch (slot.kind()) {
         case op_kind::connect: start_connect(slot); return true;
         case op_kind::send:
-            if (!small_send::fits(slot.kind(), static_cast<op_detail>(slot.detail), slot.io)) return false;
+            if (reactor_uring::tries_first(slot.kind(), static_cast<op_detail>(slot.detail), slot.io)) return false;
             start_send(slot);
             return true;
         case op_kind::accept:

@@ -1,0 +1,79 @@
+// Rows of what waits for counters, signals, children and directories.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <optional>
+
+#include "io/event_counter.hpp"
+#include "io/signal.hpp"
+#include "rows.hpp"
+
+namespace co_wq::contract {
+namespace {
+
+constexpr const char* no_files = "the simulation has no files";
+
+consteval plan system_plan(expectation complete, expectation completing, expectation ready) {
+    return operation_plan(complete, ready, none("nothing makes it fail"), completing);
+}
+
+class counter_take : public subject {
+public:
+    using subject::subject;
+    task<void> set_up() override {
+        counter_.emplace(io::event_counter::open(loop).value());
+        if (at == cell::ready) co_await complete();
+    }
+    task<std::string> wait() override {
+        const result<std::uint64_t> got = co_await counter_->take();
+        if (!got) co_return got.error().message();
+        co_return "ok " + std::to_string(*got);
+    }
+    task<void> complete() override {
+        (void)counter_->add(3);
+        co_return;
+    }
+    void close_owner() override { counter_->close(); }
+    void destroy_owner() override { counter_.reset(); }
+
+private:
+    std::optional<io::event_counter> counter_;
+};
+
+class signal_wait : public subject {
+public:
+    explicit signal_wait(const setting& where) : subject(where), blocked_({SIGRTMIN + 3}) {}
+    ~signal_wait() override { blocked_.take_pending(); }
+    task<void> set_up() override {
+        set_.emplace(loop, std::initializer_list<int>{SIGRTMIN + 3});
+        if (at == cell::ready) co_await complete();
+    }
+    task<std::string> wait() override {
+        const result<io::signal_info> got = co_await set_->next();
+        if (!got) co_return got.error().message();
+        co_return "ok " + std::to_string(got->value);
+    }
+    task<void> complete() override {
+        (void)io::queue_signal(::getpid(), SIGRTMIN + 3, 5);
+        co_return;
+    }
+    void close_owner() override { set_->close(); }
+    void destroy_owner() override { set_.reset(); }
+
+private:
+    io::blocked_signals blocked_;
+    std::optional<io::signal_set> set_;
+};
+
+}  // namespace
+
+std::vector<variant> io_counter_awaiter_rows() {
+    return {{"take from a counter", &make<counter_take>,
+             system_plan(ends("ok 3"), ends("ok 3|stopped"), at_once("ok 3")), no_files}};
+}
+std::vector<variant> io_signal_awaiter_rows() {
+    return {{"signal", &make<signal_wait>, system_plan(ends("ok 5"), ends("ok 5|stopped"), at_once("ok 5")), no_files}};
+}
+
+}  // namespace co_wq::contract
