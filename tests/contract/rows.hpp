@@ -91,6 +91,9 @@ CO_WQ_NO_ROW(awaiter_ref, "stands for the awaiter behind it")
 CO_WQ_NO_ROW(promise_base_final_awaiter, "the end of a frame, which nothing can wait for")
 CO_WQ_NO_ROW(this_task_environment_awaiter, "never suspends")
 
+// What is built on recv and poll, in rows_system.cpp; they stand with those.
+std::vector<variant> child_rows();
+
 #undef CO_WQ_ROW
 #undef CO_WQ_NO_ROW
 

@@ -410,6 +410,7 @@ std::vector<variant> io_poll_awaiter_rows() {
         {"a pipe to read", &make<from_pipe<polling<io::direction::read>>>, polling_plan, no_pipes},
         {"a pipe to write", &make<to_pipe<polling<io::direction::write>>>, polling_plan, no_pipes},
         {"a pipe that nobody reads", &make<to_pipe<polling<io::direction::hang_up>>>, polling_plan, no_pipes}};
+    all.push_back(child_rows().front());
     return all;
 }
 

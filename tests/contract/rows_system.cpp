@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "io/event_counter.hpp"
+#include "io/process.hpp"
 #include "io/signal.hpp"
 #include "rows.hpp"
 
@@ -66,7 +67,43 @@ private:
     std::optional<io::signal_set> set_;
 };
 
+// ---- what is built of them; the awaiter behind each is recv, or the wait for an event
+
+// A child that ends when its input does.
+class child_wait : public subject {
+public:
+    using subject::subject;
+    task<void> set_up() override {
+        io::command cat("cat");
+        cat.input = io::stdio::pipe();
+        cat.output = io::stdio::null();
+        child_.emplace(io::process::spawn(loop, cat).value());
+        if (at != cell::ready) co_return;
+        co_await complete();
+        (void)co_await child_->wait();
+    }
+    task<std::string> wait() override {
+        const result<io::exit_status> end = co_await child_->wait();
+        if (!end) co_return end.error().message();
+        co_return end->success() ? "ok" : end->text();
+    }
+    task<void> complete() override {
+        child_->input().close();
+        co_return;
+    }
+    void close_owner() override { child_->close(); }
+    void destroy_owner() override { child_.reset(); }
+
+private:
+    std::optional<io::process> child_;
+};
+
 }  // namespace
+
+std::vector<variant> child_rows() {
+    return {
+        {"the end of a child", &make<child_wait>, system_plan(ends("ok"), ends("ok|stopped"), ends("ok")), no_files}};
+}
 
 std::vector<variant> io_counter_awaiter_rows() {
     return {{"take from a counter", &make<counter_take>,

@@ -8,6 +8,7 @@
 
 #include "arena.hpp"
 #include "io/event_counter.hpp"
+#include "io/process.hpp"
 #include "sync/deadline.hpp"
 
 namespace co_wq::storm {
@@ -152,15 +153,37 @@ report race_pipe_writes(io::reactor_kind kind, long bouts) {
     return in.finish();
 }
 
+// ---- children: each is reaped, whoever waits
+
+task<void> waits(const io::process& on, last_words& words) {
+    const result<io::exit_status> end = co_await on.wait();
+    words.say(end);
+}
+
+report race_children(io::reactor_kind kind, long bouts) {
+    arena in(kind, bouts);
+    while (in.next()) {
+        result<io::process> child = io::process::spawn(in.loop(), io::command("/bin/sleep", {"1000"}));
+        if (!child) {
+            in.check(false, "no child");
+            continue;
+        }
+        const int number = child->id();
+        in.fight(waits(*child, in.words), [&] { ::kill(number, SIGKILL); });
+        in.eventually("a killed child is not reaped", [&] { return child->ended() != nullptr; });
+        if (child->ended()) in.check(child->ended()->signalled(SIGKILL), "it ended in another way");
+        in.settle();
+    }
+    return in.finish();
+}
+
 }  // namespace
 
 const std::vector<race>& system_races() {
     static const std::vector<race> all{
-        {"take_from_counter", &race_counters},
-        {"next_signal", &race_signals},
-        {"recv_from_pipe", &race_pipe_reads},
-        {"send_all_into_pipe", &race_pipe_writes},
-
+        {"take_from_counter", &race_counters}, {"next_signal", &race_signals},
+        {"recv_from_pipe", &race_pipe_reads},  {"send_all_into_pipe", &race_pipe_writes},
+        {"end_of_child", &race_children},
     };
     return all;
 }
