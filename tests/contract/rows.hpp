@@ -93,6 +93,7 @@ CO_WQ_NO_ROW(this_task_environment_awaiter, "never suspends")
 
 // What is built on recv and poll, in rows_system.cpp; they stand with those.
 std::vector<variant> child_rows();
+std::vector<variant> watch_rows();
 
 #undef CO_WQ_ROW
 #undef CO_WQ_NO_ROW

@@ -363,6 +363,7 @@ std::vector<variant> io_recv_awaiter_rows() {
         {"recv of the end", &make<recv_of_end>, receiving_plan(ends("ok "), ends("ok |stopped"), at_once("ok "))},
         {"recv from a pipe", &make<from_pipe<plain_recv>>,
          pipe_receiving_plan(ends("ok x"), ends("ok x|stopped"), at_once("ok x")), no_pipes}};
+    all.push_back(watch_rows().front());
     return all;
 }
 std::vector<variant> io_recv_lease_awaiter_rows() {

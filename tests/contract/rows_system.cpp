@@ -3,8 +3,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 
+#include "io/directory_watch.hpp"
 #include "io/event_counter.hpp"
 #include "io/process.hpp"
 #include "io/signal.hpp"
@@ -69,6 +73,35 @@ private:
 
 // ---- what is built of them; the awaiter behind each is recv, or the wait for an event
 
+class change_wait : public subject {
+public:
+    using subject::subject;
+    ~change_wait() override { std::filesystem::remove_all(folder_); }
+    task<void> set_up() override {
+        char name[] = "/tmp/co_wq_matrix_XXXXXX";
+        folder_ = ::mkdtemp(name);
+        watch_.emplace(io::directory_watch::open(loop).value());
+        (void)watch_->add(folder_, io::change::created);
+        if (at == cell::ready) co_await complete();
+    }
+    task<std::string> wait() override {
+        const result<io::file_event> got = co_await watch_->next();
+        if (!got) co_return got.error().message();
+        co_return got->is(io::change::created) ? "ok" : "something else";
+    }
+    task<void> complete() override {
+        std::ofstream made(folder_ + "/" + std::to_string(++files_));
+        co_return;
+    }
+    void close_owner() override { watch_->close(); }
+    void destroy_owner() override { watch_.reset(); }
+
+private:
+    std::string folder_;
+    std::optional<io::directory_watch> watch_;
+    int files_ = 0;
+};
+
 // A child that ends when its input does.
 class child_wait : public subject {
 public:
@@ -103,6 +136,9 @@ private:
 std::vector<variant> child_rows() {
     return {
         {"the end of a child", &make<child_wait>, system_plan(ends("ok"), ends("ok|stopped"), ends("ok")), no_files}};
+}
+std::vector<variant> watch_rows() {
+    return {{"recv of changes", &make<change_wait>, system_plan(ends("ok"), ends("ok|stopped"), ends("ok")), no_files}};
 }
 
 std::vector<variant> io_counter_awaiter_rows() {
