@@ -62,8 +62,9 @@ class terminal {
 public:
     terminal() noexcept = default;
     static result<terminal> open(event_loop& loop, const std::string& path);
-    // The terminal behind standard input or output: opened a second time, so that its modes as a file stay as they are
-    // for others (pipe.hpp). Settings (make_raw) are the terminal's own, shared by all, and are put back.
+    // The terminal behind standard input or output (not the master of a pseudo terminal): opened a second time, so that
+    // its modes as a file stay as they are for others (pipe.hpp). Settings (make_raw) are the terminal's own, shared by
+    // all, and are put back.
     static result<terminal> share(event_loop& loop, native_handle handle);
     // Owns it, such as one end of a pseudo terminal.
     static result<terminal> adopt(event_loop& loop, file_handle file);

@@ -334,6 +334,29 @@ TEST_P(pipes, may_be_the_null_device) {
     for (int i = 0; i < 3000; ++i) EXPECT_EQ(loop->run(send_once(*writer, 100'000)), "sent");
 }
 
+// There is no such event for files; the loop must not spin in search of it.
+TEST_P(pipes, that_are_files_are_never_unread) {
+    char name[] = "/tmp/co_wq_pipe_XXXXXX";
+    const file_handle file(::mkstemp(name));
+    ::unlink(name);
+    const file_handle null = opened_file("/dev/null", O_RDWR);
+    for (const native_handle which : {file.get(), null.get()}) {
+        const result<pipe_writer> writer = pipe_writer::share(*loop, which);
+        ASSERT_TRUE(writer.has_value());
+        auto waits = [](const pipe_writer& on) -> task<errc> {
+            const result<void> seen = co_await on.unread();
+            co_return seen ? errc::other : seen.error().code();
+        };
+        auto limited = [](task<errc> waiting) -> task<errc> {
+            const errc outcome = co_await with_timeout(20ms, std::move(waiting));
+            co_return outcome;
+        };
+        const std::uint64_t before = loop->turns();
+        EXPECT_EQ(loop->run(limited(waits(*writer))), errc::timed_out);
+        EXPECT_LT(loop->turns() - before, 50u);
+    }
+}
+
 TEST_P(pipes, may_be_fifos) {
     char folder[] = "/tmp/co_wq_fifo_XXXXXX";
     ASSERT_NE(::mkdtemp(folder), nullptr);

@@ -136,6 +136,10 @@ TEST_P(terminals, that_are_shared_keep_their_modes_as_files) {
     EXPECT_TRUE(settings().c_lflag & ICANON);
 }
 
+TEST_P(terminals, are_not_made_by_sharing_a_master) {
+    EXPECT_EQ(terminal::share(*loop, master.handle()).error(), errc::not_supported);
+}
+
 TEST_P(terminals, say_when_they_are_hung_up) {
     const terminal line = opened();
     let_go();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -93,6 +94,10 @@ result<nature> nature_of(native_handle handle) noexcept {
 
 // A second opening of the same file, whose modes are ours alone.
 result<file_handle> open_again(native_handle handle, file_use how) noexcept {
+    struct stat about{};
+    // the master of pseudo terminals makes a new one each time it is opened
+    if (::fstat(handle, &about) == 0 && S_ISCHR(about.st_mode) && about.st_rdev == makedev(5, 2))
+        return fail(errc::not_supported);
     char path[32];
     std::snprintf(path, sizeof path, "/proc/self/fd/%d", handle);
     const int mode = how == file_use::to_both ? O_RDWR : how == file_use::to_read ? O_RDONLY : O_WRONLY;

@@ -255,6 +255,7 @@ void child_state::let_go(bool leave_alone) noexcept {
     closed_ = true;
     detached_ = leave_alone;
     if (!over_ && !leave_alone) {
+        loop_.require_owner();
         signal_all(end_signal_);
         if (end_signal_ != SIGKILL) loop_.timers()->arm(*this, saturating_add(loop_.now(), grace_));
     }

@@ -35,7 +35,7 @@ result<void> reactor_epoll::watch(descriptor& entry, direction) noexcept {
     epoll_event event{EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = entry.tag().to_u64()}};
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.handle, &event) != 0) {
         if (errno != EPERM || entry.kind != descriptor_kind::pipe) return fail(from_errno(errno));
-        on_ready(entry, event_read | event_write);  // regular files and the like never make anybody wait
+        never_waits(entry);
         return {};
     }
     entry.watched = true;

@@ -87,30 +87,30 @@ struct break_state {
 };
 
 // These have a descriptor of their own: the terminal may be closed meanwhile, and its number used again.
-task<result<void>> hold_break(file_handle line, duration length) {
-    if (!line) co_return fail(errc::closed);
-    const result<void> begun = control(line.get(), TIOCSBRK);
+task<result<void>> hold_break(result<file_handle> line, duration length) {
+    if (!line) co_return std::unexpected(line.error());
+    const result<void> begun = control(line->get(), TIOCSBRK);
     if (!begun) co_return begun;
-    const break_state held(line.get());
+    const break_state held(line->get());
     const result<void> slept = co_await sleep_for(length);
     co_return slept;
 }
 
-task<result<void>> until_sent(file_handle line) {
-    if (!line) co_return fail(errc::closed);
+task<result<void>> until_sent(result<file_handle> line) {
+    if (!line) co_return std::unexpected(line.error());
     for (duration pause = std::chrono::milliseconds(1);;
          pause = std::min<duration>(pause * 2, std::chrono::milliseconds(20))) {
         int left = 0;
-        const result<void> asked = control(line.get(), TIOCOUTQ, &left);
+        const result<void> asked = control(line->get(), TIOCOUTQ, &left);
         if (!asked || left == 0) co_return asked;
         const result<void> slept = co_await sleep_for(pause);
         if (!slept) co_return slept;
     }
 }
 
-file_handle another(native_handle handle) noexcept {
-    result<file_handle> made = handle == no_handle ? result<file_handle>() : duplicate(handle);
-    return made ? std::move(*made) : file_handle();
+result<file_handle> another(native_handle handle) noexcept {
+    if (handle == no_handle) return fail(errc::closed);
+    return duplicate(handle);
 }
 
 static_assert(sizeof(termios2) <= 64);
