@@ -107,6 +107,7 @@ class child_wait : public subject {
 public:
     using subject::subject;
     task<void> set_up() override {
+        const std::size_t before = loop.reactor().descriptors().live();
         io::command cat("cat");
         cat.input = io::stdio::pipe();
         cat.output = io::stdio::null();
@@ -114,6 +115,9 @@ public:
         if (at != cell::ready) co_return;
         co_await complete();
         (void)co_await child_->wait();
+        // a ring lets go of what was watched a little later
+        const bool quiet = co_await until([&] { return loop.reactor().descriptors().live() == before; });
+        if (!quiet) throw std::runtime_error("the child is not let go of");
     }
     task<std::string> wait() override {
         const result<io::exit_status> end = co_await child_->wait();
