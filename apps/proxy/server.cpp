@@ -233,8 +233,8 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
 task<void> server_group::watch_signals(io::event_loop& loop) {
     io::signal_set signals(loop, {SIGINT, SIGTERM});
     for (int received = 0;; ++received) {
-        const result<int> number = co_await signals.next();
-        if (!number) co_return;
+        const result<io::signal_info> which = co_await signals.next();
+        if (!which) co_return;
         if (received == 0) {
             log::info("draining: at most {} ms for what is under way",
                       std::chrono::duration_cast<std::chrono::milliseconds>(options_.limit.drain_timeout).count());

@@ -23,7 +23,9 @@ enum class descriptor_kind : std::uint8_t {
     listener,
     datagram,
     file,      // of a file system: any number of calls at a time, each with its own offset
-    other,     // pipes, eventfds, what another library owns
+    pipe,      // moved with read and write: pipes, eventfds, signalfds, whatever is no socket
+    terminal,  // the same, and a hang-up is an error
+    other,     // only waited for: what another library owns
 };
 
 struct descriptor_extra;  // the backend's, for the few entries that need more
@@ -66,6 +68,9 @@ public:
     // Null when the tag names an earlier use.
     descriptor* find(op_tag tag) noexcept;
     descriptor& at(std::uint32_t index) noexcept {
+        return chunks_[index / chunk_entries]->entries[index % chunk_entries];
+    }
+    const descriptor& at(std::uint32_t index) const noexcept {
         return chunks_[index / chunk_entries]->entries[index % chunk_entries];
     }
     std::size_t live() const noexcept { return live_; }

@@ -52,12 +52,14 @@ event_loop::~event_loop() {
     const time_point limit = saturating_add(reactor_->now(), options_.shutdown_limit);
     while (slots().live() > 0 || reactor_->descriptors().live() > 0) {
         if (reactor_->now() >= limit) {
+            reap_orphans(std::move(orphans_), limit);
             leak();
             return;
         }
         reactor_->wait(saturating_add(reactor_->now(), std::chrono::milliseconds(10)));
         end_tasks();
     }
+    if (orphans_) reap_orphans(std::move(orphans_), limit);
     pipes_.clear(reactor_->calls());
     reactor_->end_files();
     reactor_.reset();

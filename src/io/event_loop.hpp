@@ -16,6 +16,7 @@
 #include <string>
 
 #include "io/chaos.hpp"
+#include "io/orphan.hpp"
 #include "io/pipe_pool.hpp"
 #include "io/reactor.hpp"
 #include "sync/timer_queue.hpp"
@@ -85,6 +86,11 @@ public:
     // When the current turn began: good enough for ages, and free.
     time_point turn_time() const noexcept { return turn_time_; }
     pipe_pool& pipes() noexcept { return pipes_; }
+    // Takes a child that was killed and that nobody watches any more (process.hpp); it is reaped when the loop ends.
+    void leave(std::unique_ptr<orphan> child) noexcept {
+        child->next = std::move(orphans_);
+        orphans_ = std::move(child);
+    }
     // Null without chaos.
     const io::chaos* chaos() const noexcept { return chaos_.get(); }
 
@@ -112,6 +118,7 @@ private:
     counting_scope* main_scope_ = nullptr;
     time_point turn_time_{};
     pipe_pool pipes_;
+    std::unique_ptr<orphan> orphans_;
     std::uint64_t turns_ = 0;
     // How many nodes a turn runs at most. Asking the system for events costs as much as running some hundred small
     // nodes, so the batch grows while a whole one is done in no time, and is small again after a long turn.

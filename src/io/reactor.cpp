@@ -94,6 +94,12 @@ void reactor::post_ready(op_slot* slot) noexcept {
         slots_.queue().post(*slot);
 }
 
+void reactor::never_waits(descriptor& entry) noexcept {
+    entry.readable = entry.writable = true;
+    if (!waits_for_end(entry.reader)) post_ready(entry.reader);
+    post_ready(entry.writer);
+}
+
 void reactor::on_ready(descriptor& entry, unsigned events) noexcept {
     if (events & event_end) entry.ended = true;
     if (events & (event_read | event_end)) {

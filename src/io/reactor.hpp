@@ -196,6 +196,13 @@ protected:
     // Readiness for an entry: what waits on it is tried when it comes up in the queue.
     void on_ready(descriptor& entry, unsigned events) noexcept;
     void post_ready(op_slot* slot) noexcept;
+    // The system has no events for the entry's file, because it never makes anybody wait (regular files): whoever
+    // waits to read or write is tried again; who waits for an end waits for ever.
+    void never_waits(descriptor& entry) noexcept;
+    static bool waits_for_end(const op_slot* slot) noexcept {
+        return slot && slot->kind() == op_kind::poll && slot->io.length > static_cast<std::uint32_t>(direction::write);
+    }
+    void finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept;
     void unpin(descriptor& entry) noexcept;
     // An accepted connection that nobody takes: its peer learns that it was not served, as from a closed backlog.
     void refuse(native_handle accepted) noexcept {
@@ -218,7 +225,6 @@ protected:
 private:
     void wait_for(descriptor& entry, op_slot& slot) noexcept;
     static void leave_place(descriptor& entry, op_slot& slot) noexcept;
-    void finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept;
     void finish_close(descriptor& entry) noexcept;
     static void serve_ready(void* self, op_slot& slot) noexcept;
     static void drop_result(void* self, op_slot& slot) noexcept;

@@ -50,6 +50,8 @@ CO_WQ_ROW(io_send_to_awaiter)
 CO_WQ_ROW(io_send_batch_awaiter)
 CO_WQ_ROW(io_recv_files_awaiter)
 CO_WQ_ROW(io_send_files_awaiter)
+CO_WQ_ROW(io_counter_awaiter)
+CO_WQ_ROW(io_signal_awaiter)
 CO_WQ_NO_ROW(io_io_awaiter, "base of the operations on sockets")
 CO_WQ_ROW(io_file_open_awaiter)
 CO_WQ_ROW(io_file_read_awaiter)
@@ -99,6 +101,10 @@ CO_WQ_NO_ROW(spawned, "the root of a spawned task, not awaited; every cell's vic
 CO_WQ_NO_ROW(awaiter_ref, "stands for the awaiter behind it")
 CO_WQ_NO_ROW(promise_base_final_awaiter, "the end of a frame, which nothing can wait for")
 CO_WQ_NO_ROW(this_task_environment_awaiter, "never suspends")
+
+// What is built on recv and poll, in rows_system.cpp; they stand with those.
+std::vector<variant> child_rows();
+std::vector<variant> watch_rows();
 
 #undef CO_WQ_ROW
 #undef CO_WQ_NO_ROW

@@ -1,8 +1,11 @@
 // Rows of what waits on a connected stream.
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <optional>
 
+#include "io/pipe.hpp"
 #include "io/reactors.hpp"
 #include "rows.hpp"
 #include "support/full_stream.hpp"
@@ -221,6 +224,31 @@ protected:
     }
 };
 
+// Over a pipe whose reading or writing end is near.
+enum class pipe_end { reading, writing };
+
+template <class Base, pipe_end Near>
+class on_pipe : public Base {
+public:
+    using Base::Base;
+
+protected:
+    task<void> connect() override {
+        int ends[2];
+        if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
+        const bool reads = Near == pipe_end::reading;
+        this->near.emplace(this->loop, ends[reads ? 0 : 1], io::descriptor_kind::pipe);
+        this->far.emplace(this->loop, ends[reads ? 1 : 0], io::descriptor_kind::pipe);
+        co_return;
+    }
+    task<void> fill() override {
+        static constexpr char block[4096]{};
+        while (::write(this->near->handle(), block, sizeof block) > 0) {
+        }
+        co_return;
+    }
+};
+
 class files_recv : public on_local_stream<receiving> {
 public:
     using on_local_stream::on_local_stream;
@@ -309,27 +337,58 @@ public:
 // An error makes it ready, for the call that will report it.
 constexpr plan polling_plan = operation_plan(ends("ok"), ends("ok"), ends("ok"), ends("ok|stopped"));
 
+// ---- pipes
+
+template <class Base>
+using from_pipe = on_pipe<Base, pipe_end::reading>;
+template <class Base>
+using to_pipe = on_pipe<Base, pipe_end::writing>;
+
+consteval plan pipe_receiving_plan(expectation value, expectation late, expectation at_ready) {
+    plan made = receiving_plan(value, late, at_ready);
+    made.error = none("reading a pipe does not fail");
+    return made;
+}
+consteval plan pipe_sending_plan() {
+    plan made = sending_plan;
+    made.error = ends("broken pipe");
+    return made;
+}
+
 }  // namespace
 
 std::vector<variant> io_recv_awaiter_rows() {
-    return {{"recv", &make<plain_recv>, receiving_plan(ends("ok x"), ends("ok x|stopped"), at_once("ok x"))},
-            {"recv of the end", &make<recv_of_end>, receiving_plan(ends("ok "), ends("ok |stopped"), at_once("ok "))}};
+    std::vector<variant> all{
+        {"recv", &make<plain_recv>, receiving_plan(ends("ok x"), ends("ok x|stopped"), at_once("ok x"))},
+        {"recv of the end", &make<recv_of_end>, receiving_plan(ends("ok "), ends("ok |stopped"), at_once("ok "))},
+        {"recv from a pipe", &make<from_pipe<plain_recv>>,
+         pipe_receiving_plan(ends("ok x"), ends("ok x|stopped"), at_once("ok x")), no_pipes}};
+    all.push_back(watch_rows().front());
+    return all;
 }
 std::vector<variant> io_recv_lease_awaiter_rows() {
-    return {{"recv_lease", &make<lease_recv>, receiving_plan(ends("ok x"), ends("ok x|stopped"), ends("ok x"))}};
+    return {{"recv_lease", &make<lease_recv>, receiving_plan(ends("ok x"), ends("ok x|stopped"), ends("ok x"))},
+            {"recv_lease from a pipe", &make<from_pipe<lease_recv>>,
+             pipe_receiving_plan(ends("ok x"), ends("ok x|stopped"), ends("ok x")), no_pipes}};
 }
 std::vector<variant> io_recv_pipe_awaiter_rows() {
     return {{"recv into a pipe", &make<pipe_recv>, receiving_plan(ends("ok 1"), ends("ok 1|stopped"), at_once("ok 1")),
              no_pipes}};
 }
-std::vector<variant> io_send_awaiter_rows() { return {{"send", &make<plain_send>, sending_plan}}; }
+std::vector<variant> io_send_awaiter_rows() {
+    return {{"send", &make<plain_send>, sending_plan},
+            {"send into a pipe", &make<to_pipe<plain_send>>, pipe_sending_plan(), no_pipes}};
+}
 std::vector<variant> io_send_all_awaiter_rows() {
     return {{"send_all, 100 bytes", &make<whole_send<100>>, sending_plan},
-            {"send_all, 100 kB", &make<whole_send<100'000>>, sending_plan}};
+            {"send_all, 100 kB", &make<whole_send<100'000>>, sending_plan},
+            {"send_all into a pipe", &make<to_pipe<whole_send<100>>>, pipe_sending_plan(), no_pipes},
+            {"send_all into a pipe, 100 kB", &make<to_pipe<whole_send<100'000>>>, pipe_sending_plan(), no_pipes}};
 }
 std::vector<variant> io_send_parts_awaiter_rows() {
     return {{"send_all, small parts", &make<parts_send<100>>, sending_plan},
-            {"send_all, large parts", &make<parts_send<100'000>>, sending_plan}};
+            {"send_all, large parts", &make<parts_send<100'000>>, sending_plan},
+            {"send_all of parts into a pipe", &make<to_pipe<parts_send<100'000>>>, pipe_sending_plan(), no_pipes}};
 }
 std::vector<variant> io_recv_files_awaiter_rows() {
     return {{"recv with files", &make<files_recv>,
@@ -344,10 +403,16 @@ std::vector<variant> io_send_pipe_awaiter_rows() {
     return {{"send_all of a pipe", &make<pipe_send>, sending_plan, no_pipes}};
 }
 std::vector<variant> io_poll_awaiter_rows() {
-    return {{"ready to read", &make<polling<io::direction::read>>, polling_plan},
-            {"ready to write", &make<polling<io::direction::write>>, polling_plan},
-            {"the peer's end", &make<polling<io::direction::read_end>>, polling_plan},
-            {"the peer gone", &make<polling<io::direction::hang_up>>, polling_plan}};
+    std::vector<variant> all{
+        {"ready to read", &make<polling<io::direction::read>>, polling_plan},
+        {"ready to write", &make<polling<io::direction::write>>, polling_plan},
+        {"the peer's end", &make<polling<io::direction::read_end>>, polling_plan},
+        {"the peer gone", &make<polling<io::direction::hang_up>>, polling_plan},
+        {"a pipe to read", &make<from_pipe<polling<io::direction::read>>>, polling_plan, no_pipes},
+        {"a pipe to write", &make<to_pipe<polling<io::direction::write>>>, polling_plan, no_pipes},
+        {"a pipe that nobody reads", &make<to_pipe<polling<io::direction::hang_up>>>, polling_plan, no_pipes}};
+    all.push_back(child_rows().front());
+    return all;
 }
 
 }  // namespace co_wq::contract

@@ -227,16 +227,18 @@ INSTANTIATE_TEST_SUITE_P(reactors, odd, every_reactor, name_of_case);
 
 // A file that cannot be watched: the one who waits is told, at once.
 TEST(native_files, that_cannot_be_watched_tell_the_waiter) {
-    event_loop loop({.reactor = reactor_kind::epoll, .name = "files"});
-    std::FILE* file = std::tmpfile();
-    ASSERT_NE(file, nullptr);
-    const int handle = ::fileno(file);
-    loop.run([](event_loop& here, int regular) -> task<void> {
-        const socket watched(here, regular, descriptor_kind::other, false);
-        const auto ready = co_await watched.ready(direction::read_end);
-        EXPECT_FALSE(ready.has_value());
-    }(loop, handle));
-    std::fclose(file);
+    for (const reactor_kind kind : {reactor_kind::epoll, reactor_kind::uring}) {
+        event_loop loop({.reactor = kind, .name = "files"});
+        std::FILE* file = std::tmpfile();
+        ASSERT_NE(file, nullptr);
+        const int handle = ::fileno(file);
+        loop.run([](event_loop& here, int regular) -> task<void> {
+            const socket watched(here, regular, descriptor_kind::other, false);
+            const auto ready = co_await watched.ready(direction::read_end);
+            EXPECT_FALSE(ready.has_value());
+        }(loop, handle));
+        std::fclose(file);
+    }
 }
 
 TEST(native_files, a_connection_to_a_network_that_does_not_exist_fails_at_once) {

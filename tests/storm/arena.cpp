@@ -157,6 +157,7 @@ const std::vector<race>& every_race() {
         std::vector<race> made = stream_races();
         made.insert(made.end(), waiting_races().begin(), waiting_races().end());
         made.insert(made.end(), file_races().begin(), file_races().end());
+        made.insert(made.end(), system_races().begin(), system_races().end());
         return made;
     }();
     return all;

@@ -111,5 +111,6 @@ const std::vector<race>& every_race();
 const std::vector<race>& stream_races();
 const std::vector<race>& waiting_races();
 const std::vector<race>& file_races();
+const std::vector<race>& system_races();
 
 }  // namespace co_wq::storm

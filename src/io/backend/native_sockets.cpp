@@ -16,6 +16,7 @@
 #include "io/backend/native_address.hpp"
 #include "io/backend/native_datagrams.hpp"
 #include "io/backend/native_local.hpp"
+#include "io/backend/native_pipes.hpp"
 #include "io/backend/retry_interrupted.hpp"
 
 namespace co_wq::io {
@@ -35,8 +36,17 @@ void after_read(descriptor& entry, ssize_t got, std::size_t asked) noexcept {
     }
 }
 
+bool is_file(const descriptor& entry) noexcept {
+    return entry.kind == descriptor_kind::pipe || entry.kind == descriptor_kind::terminal;
+}
+
+ssize_t receive_some(const descriptor& entry, void* into, std::size_t size) noexcept {
+    if (is_file(entry)) return read_file(entry, into, size);
+    return retry_interrupted([&] { return ::recv(entry.handle, into, size, MSG_DONTWAIT); });
+}
+
 std::int32_t receive(descriptor& entry, op_slot::io_payload& io) noexcept {
-    const ssize_t got = retry_interrupted([&] { return ::recv(entry.handle, io.data, io.length, 0); });
+    const ssize_t got = receive_some(entry, io.data, io.length);
     after_read(entry, got, io.length);
     return got < 0 ? last_error() : static_cast<std::int32_t>(got);
 }
@@ -45,7 +55,7 @@ std::int32_t receive(descriptor& entry, op_slot::io_payload& io) noexcept {
 std::int32_t receive_lent(descriptor& entry, op_slot::io_payload& io, buffer_pool& pool) noexcept {
     std::uint32_t capacity = 0;
     std::byte* block = pool.take_raw(io.length, capacity);
-    const ssize_t got = retry_interrupted([&] { return ::recv(entry.handle, block, capacity, 0); });
+    const ssize_t got = receive_some(entry, block, capacity);
     after_read(entry, got, capacity);
     if (got <= 0) {
         const std::int32_t answer = got < 0 ? last_error() : 0;
@@ -78,8 +88,22 @@ std::int32_t after_send(descriptor& entry, ssize_t sent) noexcept {
     return last_error();
 }
 
+constexpr int send_flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
 std::int32_t send_plain(descriptor& entry, op_slot::io_payload& io) noexcept {
-    return after_send(entry, retry_interrupted([&] { return ::send(entry.handle, io.data, io.length, MSG_NOSIGNAL); }));
+    if (is_file(entry)) {
+        const iovec one{io.data, io.length};
+        return after_send(entry, write_file(entry, &one, 1));
+    }
+    return after_send(entry, retry_interrupted([&] { return ::send(entry.handle, io.data, io.length, send_flags); }));
+}
+
+ssize_t send_vector(const descriptor& entry, iovec* parts, std::size_t count) noexcept {
+    if (is_file(entry)) return write_file(entry, parts, static_cast<int>(count));
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = count;
+    return retry_interrupted([&] { return ::sendmsg(entry.handle, &message, send_flags); });
 }
 
 std::int32_t send_all(descriptor& entry, op_slot::io_payload& io) noexcept {
@@ -106,11 +130,7 @@ std::int32_t send_gathered(descriptor& entry, op_slot::io_payload& io) noexcept 
         if (io.length == 0) return 0;
         for (; count < io.length && count < most; ++count)
             vector[count] = {const_cast<std::byte*>(parts[count].data()), parts[count].size()};
-        msghdr message{};
-        message.msg_iov = vector;
-        message.msg_iovlen = count;
-        const std::int32_t sent =
-            after_send(entry, retry_interrupted([&] { return ::sendmsg(entry.handle, &message, MSG_NOSIGNAL); }));
+        const std::int32_t sent = after_send(entry, send_vector(entry, vector, count));
         if (sent < 0) return sent;
         auto left = static_cast<std::size_t>(sent);
         for (std::size_t i = 0; left > 0; ++i) {

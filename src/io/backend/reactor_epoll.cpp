@@ -33,7 +33,11 @@ reactor_epoll::~reactor_epoll() { ::close(epoll_); }
 result<void> reactor_epoll::watch(descriptor& entry, direction) noexcept {
     if (entry.watched) return {};
     epoll_event event{EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = entry.tag().to_u64()}};
-    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.handle, &event) != 0) return fail(from_errno(errno));
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.handle, &event) != 0) {
+        if (errno != EPERM || entry.kind != descriptor_kind::pipe) return fail(from_errno(errno));
+        never_waits(entry);
+        return {};
+    }
     entry.watched = true;
     if (!foreign_.empty()) drop_overtaken(entry);
     if (!entry.owned) foreign_.push_back(entry.tag());

@@ -100,7 +100,7 @@ bool reactor_uring::start(op_slot& slot) noexcept {
     switch (slot.kind()) {
         case op_kind::connect: start_connect(slot); return true;
         case op_kind::send:
-            if (!small_send::fits(slot.kind(), static_cast<op_detail>(slot.detail), slot.io)) return false;
+            if (reactor_uring::tries_first(slot.kind(), static_cast<op_detail>(slot.detail), slot.io)) return false;
             start_send(slot);
             return true;
         case op_kind::accept:
@@ -235,21 +235,35 @@ void reactor_uring::handle(const completion& done) noexcept {
 void reactor_uring::on_poll(op_slot& slot, const completion& done) noexcept {
     descriptor& entry = table_.at(slot.io.descriptor);
     const auto mask = done.result > 0 ? static_cast<unsigned>(done.result) : 0u;
-    if (mask && !entry.closing)
+    const bool more = done.flags & IORING_CQE_F_MORE;
+    const bool out = slot.tag() == entry.watch_out;
+    // asking again would be of no use: a file that has no events is ready for ever, and never ends
+    const bool refused = done.result < 0 ? done.result != -ECANCELED
+                                         : !more && !out && waits_for_end(entry.reader) && !has_events(entry.handle);
+    if (mask && !entry.closing && !refused)
         on_ready(entry, (mask & POLLIN ? event_read : 0) | (mask & POLLOUT ? event_write : 0) |
                             (mask & (POLLRDHUP | POLLHUP | POLLERR) ? event_end : 0));
-    if (done.flags & IORING_CQE_F_MORE) return;
-    const bool out = slot.tag() == entry.watch_out;
+    if (more) return;
     slots_.retire(slot, done.result);
     if (out) {
         entry.watch_out = {};  // a writer that finds no room after all asks again
-        if (!entry.closing && entry.writer && !mask) (void)watch(entry, direction::write);
+        if (!entry.closing && !refused && entry.writer && !mask) (void)watch(entry, direction::write);
     } else {
         entry.watch = {};
         entry.watched = false;
-        if (!entry.closing && entry.reader) (void)watch(entry, direction::read);
+        if (!entry.closing && !refused && entry.reader) (void)watch(entry, direction::read);
     }
+    if (refused && !entry.closing) on_refused(entry, out ? entry.writer : entry.reader);
     unpin(entry);
+}
+
+// As epoll does with EPERM.
+void reactor_uring::on_refused(descriptor& entry, op_slot* waiting) noexcept {
+    if (entry.kind == descriptor_kind::pipe) {
+        never_waits(entry);
+    } else if (waiting && !waiting->held_by_kernel && !waiting->queued()) {
+        finish_parked(entry, *waiting, -EPERM);
+    }
 }
 
 void reactor_uring::on_accept(op_slot& slot, const completion& done) noexcept {

@@ -71,6 +71,7 @@ private:
     void arm_wake() noexcept;
     void handle(const completion& done) noexcept;
     void on_poll(op_slot& slot, const completion& done) noexcept;
+    void on_refused(descriptor& entry, op_slot* waiting) noexcept;
     void on_accept(op_slot& slot, const completion& done) noexcept;
     void on_receive(op_slot& slot, const completion& done) noexcept;
     void on_connected(op_slot& slot, std::int32_t result) noexcept;

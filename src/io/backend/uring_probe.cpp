@@ -2,6 +2,7 @@
 
 #include <liburing.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -206,5 +207,14 @@ bool race_cancels() noexcept {
 }
 
 }  // namespace
+
+bool has_events(int handle) noexcept {
+    const int probe = ::epoll_create1(EPOLL_CLOEXEC);
+    if (probe < 0) return true;  // not known
+    epoll_event event{EPOLLIN, {}};
+    const bool refused = ::epoll_ctl(probe, EPOLL_CTL_ADD, handle, &event) != 0 && errno == EPERM;
+    ::close(probe);
+    return !refused;
+}
 
 }  // namespace co_wq::io

@@ -19,4 +19,7 @@ std::uint32_t uring_file_calls(io_uring& ring) noexcept;
 // Bytes that arrive at the moment a multishot receive is cancelled are delivered or stay in the socket.
 bool uring_cancel_race_is_lossless() noexcept;
 
+// Whether the file can be watched for events at all; not so regular files and some devices (epoll_ctl(2), EPERM).
+bool has_events(int handle) noexcept;
+
 }  // namespace co_wq::io

@@ -9,8 +9,12 @@
 
 namespace co_wq::io {
 
+// Only to sockets: send(2) knows nothing else.
 bool reactor_uring::tries_first(op_kind kind, op_detail detail, const op_slot::io_payload& io) const noexcept {
-    return kind != op_kind::connect && !small_send::fits(kind, detail, io);
+    if (kind == op_kind::connect) return false;
+    const descriptor_kind on = table_.at(io.descriptor).kind;
+    const bool file = on == descriptor_kind::pipe || on == descriptor_kind::terminal;
+    return file || !small_send::fits(kind, detail, io);
 }
 
 void reactor_uring::start_send(op_slot& slot) noexcept {

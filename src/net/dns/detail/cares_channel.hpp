@@ -15,6 +15,7 @@
 // Threads:    the loop's own.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "io/event_loop.hpp"
