@@ -2,16 +2,17 @@
 //
 // For:        the engine. c-ares keeps its own timeouts and does its own reads and writes, through the loop's
 //             socket_calls (so that it works in a simulation too); it says which sockets it wants to read or write
-//             (on_socket_state), and the loop tells it when they are ready (on_ready) and when time has passed (on_time).
+//             (on_socket_state), and the loop tells it when they are ready (on_ready) and when time has passed
+//             (on_time).
 // Guarantees: every query gets one reply, at the latest from the destructor (`closed`), with records of the name and
 //             the type that was asked for and of no other, whatever the server sends (message.hpp). Replies come from
-//             inside ask(), on_ready, on_time or the destructor; they must not come back here. Search lists, hosts files and
-//             the system's configuration are not c-ares' business here: it gets full names and all options.
+//             inside ask(), on_ready, on_time or the destructor; they must not come back here. Search lists, hosts
+//             files and the system's configuration are not c-ares' business here: it gets full names and all options.
 //             What makes forged answers unlikely is c-ares' and the kernel's: ids from a generator that is seeded by
 //             the system, ports chosen by the kernel for each socket, answers taken from the server's address only and
-//             for the question that was asked. Nothing wakes the loop while no query is in
-//             flight. A socket's registration is gone before c-ares closes it, so that a new socket with the same
-//             number is never taken for the old one.
+//             for the question that was asked. Nothing wakes the loop while no query is in flight. A socket's
+//             registration is gone before c-ares closes it, so that a new socket with the same number is never taken
+//             for the old one.
 // Threads:    the loop's own.
 #pragma once
 
