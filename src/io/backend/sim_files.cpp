@@ -35,9 +35,9 @@ void sim_files::touch(node& one, bool contents) noexcept {
 }
 
 sim_files::opened* sim_files::find(native_handle handle) noexcept {
-    const auto place = static_cast<std::size_t>(handle - first_number);
-    if (handle < first_number || place >= table_.size() || !table_[place].what) return nullptr;
-    return &table_[place];
+    const auto number = static_cast<std::size_t>(handle - first_number);
+    if (handle < first_number || number >= table_.size() || !table_[number].what) return nullptr;
+    return &table_[number];
 }
 
 sim_files::place sim_files::resolve(native_handle folder, std::string_view path) {
