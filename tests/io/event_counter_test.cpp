@@ -127,8 +127,10 @@ TEST_P(counters, refuse_what_is_none) {
     EXPECT_EQ(event_counter::adopt(*loop, file_handle(::open("/dev/null", O_RDWR | O_CLOEXEC))).error(),
               errc::not_supported);
     EXPECT_EQ(event_counter::adopt(*loop, file_handle()).error(), errc::closed);
+    event_loop& here = *loop;
+    EXPECT_TRUE(event_counter::open(here).has_value());  // a sanitizer needs descriptors for what it has not seen
     const co_wq::test::few_files few(0);
-    EXPECT_EQ(event_counter::open(*loop).error(), errc::too_many_files);
+    EXPECT_EQ(event_counter::open(here).error(), errc::too_many_files);
 }
 
 INSTANTIATE_TEST_SUITE_P(kernels, counters,

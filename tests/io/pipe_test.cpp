@@ -209,9 +209,11 @@ TEST_P(pipes, are_not_inherited) {
 }
 
 TEST_P(pipes, without_a_descriptor_are_refused) {
+    event_loop& here = *loop;
+    EXPECT_TRUE(pipe::open(here).has_value());  // a sanitizer needs descriptors for what it has not seen before
     for (unsigned room = 0; room < 2; ++room) {
         const co_wq::test::few_files few(room);
-        EXPECT_EQ(pipe::open(*loop).error(), errc::too_many_files);
+        EXPECT_EQ(pipe::open(here).error(), errc::too_many_files);
     }
 }
 
