@@ -65,9 +65,14 @@ CO_WQ_NO_ROW(io_file_awaiter, "base of the calls to the file system")
 CO_WQ_NO_ROW(io_usb_transfer_awaiter,
              "needs a device of umockdev's: all its cells are in tests/usb/matrix_row_test.cpp")
 
-// ---- net and dns
+// ---- net, dns and tls
 CO_WQ_ROW(net_accept_awaiter)
 CO_WQ_ROW(net_dns_awaited_lookup)
+CO_WQ_ROW(net_tls_handshake_awaiter)
+CO_WQ_ROW(net_tls_recv_awaiter)
+CO_WQ_ROW(net_tls_recv_lease_awaiter)
+CO_WQ_ROW(net_tls_send_awaiter)
+CO_WQ_NO_ROW(net_tls_session_awaiter, "base of the operations on TLS streams")
 
 // ---- sync
 CO_WQ_ROW(sleep_awaiter)
