@@ -35,6 +35,23 @@ std::string_view name_of(errc code) noexcept {
         case errc::bad_message: return "bad message";
         case errc::message_too_long: return "message too long";
         case errc::limit_exceeded: return "limit exceeded";
+        case errc::certificate_expired: return "certificate expired";
+        case errc::certificate_not_yet_valid: return "certificate not yet valid";
+        case errc::certificate_wrong_host: return "certificate of another host";
+        case errc::certificate_self_signed: return "self-signed certificate";
+        case errc::certificate_untrusted: return "certificate of an untrusted issuer";
+        case errc::certificate_wrong_purpose: return "certificate for another purpose";
+        case errc::certificate_revoked: return "certificate revoked";
+        case errc::certificate_weak: return "certificate too weak";
+        case errc::certificate_missing: return "no certificate";
+        case errc::certificate_invalid: return "bad certificate";
+        case errc::key_mismatch: return "private key of another certificate";
+        case errc::key_locked: return "private key is locked";
+        case errc::key_exposed: return "private key is exposed to other users";
+        case errc::no_common_protocol: return "no common protocol";
+        case errc::not_tls: return "peer does not speak TLS";
+        case errc::alert_received: return "peer sent an alert";
+        case errc::truncated: return "connection was cut";
         case errc::other: return "other";
     }
     return "unknown";

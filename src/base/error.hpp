@@ -48,6 +48,24 @@ enum class errc : std::uint16_t {
     bad_message,
     message_too_long,   // a datagram that the way to its receiver does not take
     limit_exceeded,
+    // secure channels (net/tls): os_code() has OpenSSL's number, net::tls::explain its words
+    certificate_expired,
+    certificate_not_yet_valid,
+    certificate_wrong_host,
+    certificate_self_signed,
+    certificate_untrusted,      // no chain of certificates to an issuer that is trusted
+    certificate_wrong_purpose,
+    certificate_revoked,
+    certificate_weak,           // its key or digest
+    certificate_missing,        // the peer has to show one and does not
+    certificate_invalid,        // another fault of it
+    key_mismatch,               // a private key that does not belong to its certificate
+    key_locked,                 // a private key whose passphrase is not given, or another one
+    key_exposed,                // a private key that other users may read or replace
+    no_common_protocol,         // no version, cipher or application protocol that both sides know
+    not_tls,                    // the peer speaks something else
+    alert_received,             // the peer ended the connection, and says why
+    truncated,                  // the connection ended before the peer said that this is all
     other,              // unknown to the table: os_code() has the system's number
 };
 
