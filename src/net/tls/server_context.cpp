@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "net/tls/detail/contexts.hpp"
+#include "net/tls/detail/dtls_engine.hpp"
 #include "net/tls/detail/ticket_keys.hpp"
 #include "net/tls/errors.hpp"
 
@@ -156,6 +157,7 @@ result<detail::ctx_ptr> make_native(server_options options, const keys_pointer& 
     if (!wire->empty()) SSL_CTX_set_alpn_select_cb(context, &choose_protocol, nullptr);
     SSL_CTX_set_tlsext_servername_callback(context, &check_name);
     SSL_CTX_set_cert_cb(context, &choose_certificate, nullptr);
+    if (over == transport::datagrams) detail::dtls_engine::take_cookies(context);
     auto kept = std::make_unique<snapshot>();
     kept->identities = std::move(options.identities);
     kept->known_names_only = options.known_names_only;
