@@ -47,7 +47,7 @@ session_ptr session_cache::take(const std::string& key) {
         if (found == by_key_.end()) return nullptr;
         const auto place = found->second;
         const bool good = is_good(place->session.get());
-        const bool once = SSL_SESSION_get_protocol_version(place->session.get()) >= TLS1_3_VERSION;
+        const bool once = SSL_SESSION_get_protocol_version(place->session.get()) == TLS1_3_VERSION;
         if (good && !once) {
             SSL_SESSION_up_ref(place->session.get());
             recent_.splice(recent_.begin(), recent_, place);
