@@ -11,6 +11,7 @@
 #include "base/random.hpp"
 #include "net/tls/client_context.hpp"
 #include "net/tls/detail/dtls_cookies.hpp"
+#include "net/tls/errors.hpp"
 #include "net/tls/server_context.hpp"
 #include "support/certificates.hpp"
 
@@ -33,11 +34,12 @@ client_context client_side(const std::string& host_trusted = house().certificate
     return client_context::make(std::move(options)).value();
 }
 
-server_context server_side(const test::wish& wanted = {.dns_names = {"server.test"}}) {
+server_context server_side(const test::wish& wanted = {.dns_names = {"server.test"}}, std::string ciphers = {}) {
     const test::made shown = house().issue(wanted);
     server_options options;
     options.identities = {identity::from_pem(shown.certificate + house().certificate(), shown.key).value()};
     options.over = transport::datagrams;
+    options.ciphers = std::move(ciphers);
     return server_context::make(std::move(options)).value();
 }
 
@@ -282,6 +284,63 @@ TEST(dtls_engine, repeated_forged_and_broken_records_change_nothing) {
     EXPECT_FALSE(both.server.engine->feed(as_bytes(good), both.now));
     EXPECT_EQ(both.server.heard, (std::vector<std::string>{"once"}));
     EXPECT_EQ(both.server.engine->now_is(), phase::open);
+}
+
+std::string short_record(int type, int epoch, int size) {
+    std::string made(static_cast<std::size_t>(13 + size), '\0');
+    made[0] = static_cast<char>(type);
+    made[1] = static_cast<char>(0xfe);
+    made[2] = static_cast<char>(0xfd);
+    made[4] = static_cast<char>(epoch);
+    made[10] = 77;
+    made[12] = static_cast<char>(size);
+    return made;
+}
+
+// Each ended the session: OpenSSL takes them for a fault of its own.
+TEST(dtls_engine, records_shorter_than_their_seal_are_dropped) {
+    for (const char* const ciphers : {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305",
+                                      "ECDHE-ECDSA-AES128-CCM", "ECDHE-ECDSA-AES128-CCM8", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA"}) {
+        client_options options;
+        options.trusted = trust::from_pem(house().certificate()).value();
+        options.over = transport::datagrams;
+        options.ciphers = ciphers;
+        pair_of_ends both(client_context::make(std::move(options)).value(),
+                          server_side({.dns_names = {"server.test"}}, ciphers));
+        for (const bool early : {true, false}) {
+            if (!early) ASSERT_TRUE(both.shake()) << ciphers;
+            for (int size = 0; size < 60; ++size)
+                for (int type = 20; type < 24; ++type)
+                    for (int epoch = early ? 1 : 0; epoch < 3; ++epoch)
+                        for (end* one : {&both.client, &both.server})
+                            if (one->engine) (void)one->engine->feed(as_bytes(short_record(type, epoch, size)), both.now);
+        }
+        EXPECT_EQ(both.client.engine->now_is(), phase::open) << ciphers;
+        EXPECT_EQ(both.server.engine->now_is(), phase::open) << ciphers;
+        ASSERT_TRUE(both.client.engine->send(as_bytes("good"), both.now));
+        both.move_all();
+        EXPECT_EQ(both.server.heard, (std::vector<std::string>{"good"}));
+    }
+}
+
+TEST(dtls_engine, no_change_of_a_record_ends_a_session) {
+    pair_of_ends both;
+    ASSERT_TRUE(both.shake());
+    ASSERT_TRUE(both.client.engine->send(as_bytes("true"), both.now));
+    const std::string good = both.client.out.front();
+    both.client.out.clear();
+    seeded_random random(1);
+    for (int round = 0; round < 5000; ++round) {
+        std::string forged = good;
+        for (std::uint64_t i = 1 + random.below(4); i > 0; --i)
+            forged[random.below(random.one_in(2) ? 13 : forged.size())] = static_cast<char>(random.next());
+        if (random.one_in(3)) forged.resize(random.below(forged.size()));
+        if (forged == good) continue;
+        (void)both.server.engine->feed(as_bytes(forged), both.now);
+        ASSERT_EQ(both.server.engine->now_is(), phase::open)
+            << round << " " << testing::PrintToString(forged) << explain(both.server.engine->what());
+        ASSERT_TRUE(both.server.heard.empty());
+    }
 }
 
 TEST(dtls_engine, messages_come_in_any_order_and_each_once) {

@@ -80,7 +80,7 @@ inline task<sessions> make_sessions(io::event_loop& loop, const dtls_listener& a
 inline task<std::string> hear(const dtls_session& from) {
     std::byte into[17'000];
     const result<dtls_message> got = co_await from.recv(into);
-    if (!got) co_return got.error().message();
+    if (!got) co_return explain(got.error());
     if (got->ended) co_return "ended";
     co_return std::string(as_text(const_bytes(into).first(got->size)));
 }

@@ -96,6 +96,7 @@ private:
                     void* self) noexcept;
     void set_timer(timeval* openssls) noexcept;
     void set_path(std::size_t bytes) noexcept;
+    std::size_t sealed_bytes_min() const noexcept;
     void drive() noexcept;
     void read_messages() noexcept;
     void smaller_while_too_long() noexcept;
