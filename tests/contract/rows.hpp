@@ -55,6 +55,7 @@ CO_WQ_NO_ROW(io_io_awaiter, "base of the operations on sockets")
 // ---- net and dns
 CO_WQ_ROW(net_accept_awaiter)
 CO_WQ_ROW(net_dns_awaited_lookup)
+CO_WQ_ROW(net_tls_dtls_awaiter)
 
 // ---- sync
 CO_WQ_ROW(sleep_awaiter)

@@ -308,14 +308,14 @@ TEST(dtls_engine, records_shorter_than_their_seal_are_dropped) {
         pair_of_ends both(client_context::make(std::move(options)).value(),
                           server_side({.dns_names = {"server.test"}}, ciphers));
         for (const bool early : {true, false}) {
-            if (!early) ASSERT_TRUE(both.shake()) << ciphers;
+            if (!early) ASSERT_TRUE(both.shake()) << ciphers << explain(both.client.engine->what());
             for (int size = 0; size < 60; ++size)
                 for (int type = 20; type < 24; ++type)
                     for (int epoch = early ? 1 : 0; epoch < 3; ++epoch)
                         for (end* one : {&both.client, &both.server})
                             if (one->engine) (void)one->engine->feed(as_bytes(short_record(type, epoch, size)), both.now);
         }
-        EXPECT_EQ(both.client.engine->now_is(), phase::open) << ciphers;
+        EXPECT_EQ(both.client.engine->now_is(), phase::open) << ciphers << explain(both.client.engine->what());
         EXPECT_EQ(both.server.engine->now_is(), phase::open) << ciphers;
         ASSERT_TRUE(both.client.engine->send(as_bytes("good"), both.now));
         both.move_all();

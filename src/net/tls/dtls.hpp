@@ -71,6 +71,7 @@ struct dtls_message {
 };
 
 struct dtls_counters {
+    std::uint64_t received = 0;         // messages, read or not
     std::uint64_t ignored = 0;          // datagrams without effect: corrupt, forged, repeated, late
     std::uint64_t overflowed = 0;       // messages that found the inbox full
     std::uint32_t retransmissions = 0;  // of our flights

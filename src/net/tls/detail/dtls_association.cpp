@@ -113,7 +113,11 @@ result<void> dtls_association::output(const_bytes datagram) noexcept { return en
 
 void dtls_association::arrived(const_bytes message) noexcept {
     if (closed_) return;
-    if (inbox_.count() >= inbox_max_ || !inbox_.push(message)) ++overflowed_;
+    if (inbox_.count() < inbox_max_ && inbox_.push(message)) {
+        ++received_;
+    } else {
+        ++overflowed_;
+    }
 }
 
 // ---- what waits for it
@@ -212,7 +216,9 @@ void dtls_association::linger(time_point until) noexcept {
 }
 
 dtls_counters dtls_association::counters() const noexcept {
-    return {.ignored = ignored_, .overflowed = overflowed_, .retransmissions = engine_.retransmissions()};
+    return {.received = received_,
+            .ignored = ignored_,
+            .overflowed = overflowed_, .retransmissions = engine_.retransmissions()};
 }
 
 }  // namespace co_wq::net::tls::detail

@@ -79,7 +79,7 @@ private:
     std::optional<error> told_, broken_;  // told_: by the system, once
     time_point give_up_ = no_deadline;
     bool closed_ = false, lingering_ = false;
-    std::uint64_t ignored_ = 0, overflowed_ = 0;
+    std::uint64_t received_ = 0, ignored_ = 0, overflowed_ = 0;
     random_bytes hello_random_{};
 };
 

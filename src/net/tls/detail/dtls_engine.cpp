@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <ctime>
+#include <limits>
 #include <utility>
 
 #include "net/tls/errors.hpp"
@@ -43,7 +44,8 @@ const BIO_METHOD* dtls_engine::method() noexcept {
 dtls_engine::dtls_engine(ssl_ptr connection, engine_sink& sink, engine_settings settings) noexcept
     : ssl_(std::move(connection)), sink_(sink), settings_(settings), path_bytes_(settings.path_bytes) {
     SSL_set_app_data(ssl_.get(), this);
-    SSL_set_options(ssl_.get(), SSL_OP_NO_QUERY_MTU);
+    // with that extension (RFC 7366) OpenSSL 3.0 ends the connection for any forged record
+    SSL_set_options(ssl_.get(), SSL_OP_NO_QUERY_MTU | SSL_OP_NO_ENCRYPT_THEN_MAC);
     DTLS_set_timer_cb(ssl_.get(), &wait_of);
     SSL_set_msg_callback(ssl_.get(), &saw);
     SSL_set_msg_callback_arg(ssl_.get(), this);
@@ -218,7 +220,7 @@ bool dtls_engine::feed(const_bytes datagram, time_point now) noexcept {
 std::size_t dtls_engine::sealed_bytes_min() const noexcept {
     const SSL_CIPHER* used = SSL_get_current_cipher(ssl_.get());
     if (!used) used = SSL_get_pending_cipher(ssl_.get());
-    if (!used) return cipher_bytes;
+    if (!used) return std::numeric_limits<std::size_t>::max();  // no peer of ours can have sealed anything yet
     // a block for the vector, and what the longest digest takes; no cipher's shortest record is shorter
     if (SSL_CIPHER_is_aead(used) == 0) return 48;
     const std::string_view name = SSL_CIPHER_get_name(used);
