@@ -104,9 +104,10 @@ std::string key_for(const socket_stream& transport, const std::string& host, con
 task<result<stream>> connect(socket_stream transport, client_context context, std::string host,
                              connect_options options) {
     CO_WQ_REQUIRE(context.over() == tls::transport::streams, "a context for streams is used for streams");
-    result<ssl_st*> opened = context.open(host, key_for(transport, host, options));
+    socket_stream held = std::move(transport);  // closed when this ends, and not when the frame goes
+    result<ssl_st*> opened = context.open(host, key_for(held, host, options));
     if (!opened) co_return std::unexpected(opened.error());
-    auto made = std::make_unique<detail::session>(std::move(transport.socket()), *opened, std::vector<std::byte>());
+    auto made = std::make_unique<detail::session>(std::move(held.socket()), *opened, std::vector<std::byte>());
     const result<void> shaken = co_await shake_hands(*made);
     if (!shaken) co_return std::unexpected(shaken.error());
     stream ready(std::move(made));
@@ -120,9 +121,10 @@ task<result<stream>> connect(socket_stream transport, client_context context, st
 
 task<result<stream>> accept(socket_stream transport, server_context context, std::vector<std::byte> received) {
     CO_WQ_REQUIRE(context.over() == tls::transport::streams, "a context for streams is used for streams");
+    socket_stream held = std::move(transport);  // closed when this ends, and not when the frame goes
     const result<ssl_st*> opened = context.open();
     if (!opened) co_return std::unexpected(opened.error());
-    auto made = std::make_unique<detail::session>(std::move(transport.socket()), *opened, std::move(received));
+    auto made = std::make_unique<detail::session>(std::move(held.socket()), *opened, std::move(received));
     const result<void> shaken = co_await shake_hands(*made);
     if (!shaken) co_return std::unexpected(shaken.error());
     co_return stream(std::move(made));
