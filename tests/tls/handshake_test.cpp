@@ -36,7 +36,8 @@ TEST_P(tls_handshake, bad_certificates_have_names) {
     EXPECT_EQ(refusal_of(home.elsewhere.issue({.dns_names = names})), errc::certificate_untrusted);
     EXPECT_EQ(refusal_of(home.elsewhere.issue({.dns_names = names}), home.elsewhere.certificate()),
               errc::certificate_untrusted);
-    EXPECT_EQ(refusal_of(root.issue({.dns_names = names, .for_what = co_wq::test::usage::client})), errc::certificate_wrong_purpose);
+    EXPECT_EQ(refusal_of(root.issue({.dns_names = names, .for_what = co_wq::test::usage::client})),
+              errc::certificate_wrong_purpose);
     expect_quiet();
 }
 
@@ -52,7 +53,8 @@ TEST_P(tls_handshake, a_chain_is_followed_to_its_root) {
 }
 
 TEST_P(tls_handshake, revoked_certificates_are_refused) {
-    const made good = home.root.issue({.dns_names = {"example.net"}}), bad = home.root.issue({.dns_names = {"example.net"}});
+    const made good = home.root.issue({.dns_names = {"example.net"}}),
+               bad = home.root.issue({.dns_names = {"example.net"}});
     trust with_list = home.ours();
     EXPECT_TRUE(with_list.add_revoked_pem(home.root.revoke({bad.certificate})).has_value());
     const both refused = tried({.trusted = with_list}, {.identities = {identity_of(bad)}});
@@ -62,8 +64,8 @@ TEST_P(tls_handshake, revoked_certificates_are_refused) {
 }
 
 TEST_P(tls_handshake, names_and_addresses_are_verified) {
-    for (const char* host : {"example.net", "EXAMPLE.net", "example.net.", "a.wild.example.net", "127.0.0.1", "::1",
-                             "[::1]"}) {
+    for (const char* host :
+         {"example.net", "EXAMPLE.net", "example.net.", "a.wild.example.net", "127.0.0.1", "::1", "[::1]"}) {
         const both made = tried({}, {}, host);
         EXPECT_TRUE(made.client.has_value()) << host << ": " << explain(made.client.error());
         const bool is_name = std::string(host).find("net") != std::string::npos;
@@ -247,11 +249,9 @@ TEST_P(tls_handshake, sessions_do_not_outlive_who_is_let_in) {
     EXPECT_EQ(once(), "full");
     EXPECT_EQ(once(), "resumed");
     const trust elsewhere = *trust::from_pem(home.elsewhere.certificate());
-    EXPECT_TRUE(servers
-                    .reload({.identities = {home.server},
-                             .ask = client_certificates::required,
-                             .client_trust = elsewhere})
-                    .has_value());
+    EXPECT_TRUE(
+        servers.reload({.identities = {home.server}, .ask = client_certificates::required, .client_trust = elsewhere})
+            .has_value());
     EXPECT_EQ(once(), "certificate of an untrusted issuer");
 }
 

@@ -24,7 +24,8 @@ task<void> carry(const io::socket& from, const io::socket& to, meddler& how) {
             co_return;
         }
         std::size_t size = *got;
-        if (how.breaks_at >= how.passed && how.breaks_at < how.passed + size) room[how.breaks_at - how.passed] ^= std::byte{1};
+        if (how.breaks_at >= how.passed && how.breaks_at < how.passed + size)
+            room[how.breaks_at - how.passed] ^= std::byte{1};
         size = std::min(size, how.stops_after - how.passed);
         how.passed += size;
         (void)co_await to.send_all(const_bytes(room).first(size));
@@ -110,11 +111,11 @@ TEST_P(tls_hostile, other_protocols_are_named_and_get_an_alert) {
 
 TEST_P(tls_hostile, hellos_that_are_none_are_refused) {
     const std::string record("\x16\x03\x01", 3);
-    for (const std::string& text : {record + std::string("\xff\xff", 2) + std::string(400, 'x'),
-                                    record + std::string("\x00\x04\x01\x00\x00\x00", 6),
-                                    record + std::string("\x00\x05\x01\xff\xff\xff\x03", 7),
-                                    record + std::string("\x00\x00", 2) + std::string(300, '\0'),
-                                    record + std::string("\x00\x10", 2) + std::string(16, 'z')}) {
+    for (const std::string& text :
+         {record + std::string("\xff\xff", 2) + std::string(400, 'x'),
+          record + std::string("\x00\x04\x01\x00\x00\x00", 6), record + std::string("\x00\x05\x01\xff\xff\xff\x03", 7),
+          record + std::string("\x00\x00", 2) + std::string(300, '\0'),
+          record + std::string("\x00\x10", 2) + std::string(16, 'z')}) {
         const auto [why, answer] = answer_to(text, true);
         EXPECT_TRUE(why == errc::bad_message || why == errc::not_tls || why == errc::limit_exceeded ||
                     why == errc::unexpected_eof)
@@ -169,8 +170,8 @@ TEST_P(tls_hostile, changed_records_end_both_directions) {
             const stream& from = to_server ? *with.made.client : *with.made.server;
             const stream& to = to_server ? *with.made.server : *with.made.client;
             // nothing of the handshake is left on its way
-            auto [one, two, three, four] = co_await when_all(send_text(from, "x"), read_text(to, 1), send_text(to, "y"),
-                                                             read_text(from, 1));
+            auto [one, two, three, four] =
+                co_await when_all(send_text(from, "x"), read_text(to, 1), send_text(to, "y"), read_text(from, 1));
             EXPECT_EQ(one + two + three + four, "okxoky");
             meddler& way = to_server ? with.forth : with.back;
             way.breaks_at = way.passed + 40;

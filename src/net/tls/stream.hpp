@@ -105,7 +105,8 @@ struct connect_options {
     bool alpn_required = false;
 };
 
-// host: a name or address, which the certificate must have. Give options as a variable: g++ 12 destroys a temporary twice.
+// host: a name or address, which the certificate must have. Give options as a variable: g++ 12 destroys a temporary
+// twice.
 task<result<stream>> connect(socket_stream transport, client_context context, std::string host,
                              connect_options options);
 task<result<stream>> connect(socket_stream transport, client_context context, std::string host);

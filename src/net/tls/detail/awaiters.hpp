@@ -14,7 +14,8 @@ public:
     template <task_promise Promise>
     bool await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
         begin();
-        const bool waits = io_awaiter::await_suspend(waiting);
+        io_awaiter& base = *this;
+        const bool waits = base.await_suspend(waiting);
         if (!waits) began();
         return waits;
     }

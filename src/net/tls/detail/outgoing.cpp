@@ -10,7 +10,7 @@ std::size_t outgoing::send_now(const_bytes data) noexcept {
     while (done < data.size()) {
         const const_bytes rest = data.subspan(done);
         op_slot::io_payload io{const_cast<std::byte*>(rest.data()), static_cast<std::uint32_t>(rest.size()),
-                                   entry.index};
+                               entry.index};
         const std::int32_t sent = reactor.attempt(entry, op_kind::send, io::op_detail::plain, io);
         if (sent == io::would_block) break;
         if (sent < 0) {

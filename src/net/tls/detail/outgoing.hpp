@@ -1,6 +1,7 @@
 // outgoing: what OpenSSL has written and the socket has not taken yet.
 //
-// For:        OpenSSL never waits to write: a record goes to the socket at once, and what finds no room is kept here. So
+// For:        OpenSSL never waits to write: a record goes to the socket at once, and what finds no room is kept here.
+// So
 //             a record is taken whole or not begun, a cancelled send leaves no half of one inside OpenSSL, and a read
 //             that has to answer (an alert, a key update) does not need the writer's place.
 // Guarantees: what is kept goes out first and in order. It is at most one record and what reads answered, bounded by

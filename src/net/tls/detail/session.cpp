@@ -28,7 +28,8 @@ struct session::bio_calls {
         BIO_clear_retry_flags(bio);
         if (size <= 0) return 0;
         if (me.received_begin_ < me.received_.size()) {
-            const std::size_t moved = std::min(static_cast<std::size_t>(size), me.received_.size() - me.received_begin_);
+            const std::size_t moved =
+                std::min(static_cast<std::size_t>(size), me.received_.size() - me.received_begin_);
             std::memcpy(into, me.received_.data() + me.received_begin_, moved);
             me.received_begin_ += moved;
             if (me.received_begin_ == me.received_.size()) std::vector<std::byte>().swap(me.received_);
@@ -37,8 +38,7 @@ struct session::bio_calls {
         }
         io::descriptor& entry = *me.socket_.where().entry;
         op_slot::io_payload io{into, static_cast<std::uint32_t>(size), entry.index};
-        const std::int32_t got =
-            me.socket_.loop().reactor().attempt(entry, op_kind::recv, io::op_detail::plain, io);
+        const std::int32_t got = me.socket_.loop().reactor().attempt(entry, op_kind::recv, io::op_detail::plain, io);
         if (got > 0) return got;
         if (got == 0) me.socket_ended_ = true;
         if (got == io::would_block) {
@@ -200,9 +200,7 @@ session::step session::judge_read(int outcome) noexcept {
     const bool shaking = aim_ == aim::handshake;
     switch (SSL_get_error(ssl_.get(), outcome)) {
         case SSL_ERROR_WANT_READ: return socket_empty_ ? step::wait : step::again;
-        case SSL_ERROR_ZERO_RETURN:
-            read_end_ = end{!shaking, error(errc::unexpected_eof)};
-            return step::over;
+        case SSL_ERROR_ZERO_RETURN: read_end_ = end{!shaking, error(errc::unexpected_eof)}; return step::over;
         case SSL_ERROR_SSL: read_failed(take_error(errc::bad_message, ssl_.get()), true); return step::over;
         case SSL_ERROR_SYSCALL:
             if (!socket_ended_) {

@@ -106,13 +106,13 @@ private:
     std::uint64_t rekey_after_;
     std::uint64_t records_sent_ = 0;
     aim aim_ = aim::handshake;
-    bool begun_ = false;        // a handshake attempt was made
+    bool begun_ = false;  // a handshake attempt was made
     bool kept_inside_ = false;  // OpenSSL may have bytes or records that it has not given out
-    bool socket_empty_ = false; // the last read of the socket said so
+    bool socket_empty_ = false;  // the last read of the socket said so
     bool socket_ended_ = false;
     bool send_ended_ = false;
     bool begun_to_take_ = false;  // some of the send's bytes are on their way
-    bool cut_ = false;          // a send left in the middle of its bytes
+    bool cut_ = false;  // a send left in the middle of its bytes
 };
 
 }  // namespace co_wq::net::tls::detail
