@@ -99,14 +99,14 @@ private:
 static_assert(byte_stream<stream>);
 
 struct connect_options {
+    connect_options() noexcept {}  // no aggregate: g++ 12 destroys those twice where they are given to a coroutine
     // Where sessions for this server are remembered: the host and the connection's port unless it is given.
-    std::string session_key{};
+    std::string session_key;
     // A server that chooses none of our application protocols is refused: no_common_protocol.
     bool alpn_required = false;
 };
 
-// host: a name or address, which the certificate must have. Give options as a variable: g++ 12 destroys a temporary
-// twice.
+// host: a name or address, which the certificate must have.
 task<result<stream>> connect(socket_stream transport, client_context context, std::string host,
                              connect_options options);
 task<result<stream>> connect(socket_stream transport, client_context context, std::string host);
