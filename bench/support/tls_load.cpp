@@ -2,8 +2,8 @@
 //
 //   tls_load --port P --mode e|s|k --connections N --seconds S [--bytes B]
 //
-// e: messages of B bytes, each sent when the last has come back whole; prints round trips a second. s, k: takes or gives
-// blocks of 64 KiB; prints MiB a second.
+// e: messages of B bytes, each sent when the last has come back whole; prints round trips a second. s, k: takes or
+// gives blocks of 64 KiB; prints MiB a second.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
