@@ -58,7 +58,7 @@ void chaos::hold(op_slot& slot) noexcept {
 // The operation itself while it has no result yet, else any other. True: the operation is back in its queue.
 bool chaos::cancel(op_slot& slot) noexcept {
     op_slot* victim = slot.state() == op_state::armed ? &slot : loop_.slots().pick(random_.next());
-    if (!victim || victim->state() != op_state::armed) return false;
+    if (!victim || victim->state() != op_state::armed || !victim->waiter()) return false;
     const op_kind kind = victim->kind();
     if (kind != op_kind::recv && kind != op_kind::send && kind != op_kind::connect) return false;
     const descriptor_kind on = loop_.reactor().descriptors().at(victim->io.descriptor).kind;

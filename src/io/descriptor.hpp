@@ -46,6 +46,7 @@ struct alignas(64) descriptor {
     bool writable : 1 = true;
     bool ended : 1 = false;      // hang-up or error seen: reads always return at once
     bool multishot : 1 = false;  // the kernel receives on its own (io_uring)
+    bool in_bulk : 1 = false;    // datagrams came in numbers last time: many are asked for at once
 
     op_tag tag() const noexcept { return {index, generation}; }
 };

@@ -35,11 +35,12 @@ bool io_awaiter::suspend(promise_base& frame) noexcept {
     bool may_succeed = reading ? entry().readable : entry().writable;
     if (kind_ == op_kind::poll)
         may_succeed = io_.length <= static_cast<std::uint32_t>(direction::write) || entry().ended;
+    if (detail_ == op_detail::layered) may_succeed = static_cast<layered_io*>(io_.data)->may_succeed();
     const bool may_stay = loop.spend_budget();
     if (may_succeed && may_stay && backend.tries_first(kind_, detail_, io_)) {
         result_ = backend.attempt(entry(), kind_, detail_, io_);
-        if (result_ != would_block) return false;
-        may_succeed = false;
+        may_succeed = result_ == once_more;
+        if (result_ != would_block && !may_succeed) return false;
     }
     op_slot& slot = loop.slots().fill(kind_, this);
     slot_ = &slot;

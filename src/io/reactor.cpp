@@ -13,6 +13,7 @@ reactor::reactor(op_slab& slots, socket_calls& calls) noexcept : slots_(slots), 
 reactor::~reactor() { CO_WQ_ASSERT(table_.live() == 0, "all descriptors are released before their reactor dies"); }
 
 std::int32_t reactor::attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io) noexcept {
+    if (detail == op_detail::layered) return static_cast<layered_io*>(io.data)->attempt(io);
     if (entry.extra) {
         const std::int32_t arrived = take_arrived(entry, kind, detail, io);
         if (arrived != would_block) return arrived;
@@ -60,6 +61,26 @@ void reactor::leave_place(descriptor& entry, op_slot& slot) noexcept {
     (entry.reader == &slot ? entry.reader : entry.writer) = nullptr;
 }
 
+layered_io* reactor::layer_of(const op_slot& slot) noexcept {
+    const bool layered = static_cast<op_detail>(slot.detail) == op_detail::layered;
+    return layered ? static_cast<layered_io*>(slot.io.data) : nullptr;
+}
+
+void reactor::stand_by(descriptor& entry, layered_io& work) noexcept {
+    op_slot& slot = slots_.fill(op_kind::send, nullptr);
+    slot.io = {&work, 0, entry.index};
+    slot.detail = static_cast<std::uint8_t>(op_detail::layered);
+    submit(slot);
+    if (work.may_succeed()) retry(slot);
+}
+
+void reactor::stand_down(descriptor& entry) noexcept {
+    op_slot* const slot = entry.writer;
+    if (!slot || slot->waiter()) return;
+    leave_place(entry, *slot);
+    slots_.withdraw(*slot);
+}
+
 void reactor::finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept {
     leave_place(entry, slot);
     slots_.finish(slot, result);
@@ -72,7 +93,9 @@ void reactor::serve_ready(void* self, op_slot& slot) noexcept {
     descriptor& entry = me.table_.at(slot.io.descriptor);
     const std::int32_t got = me.attempt(entry, slot.kind(), static_cast<op_detail>(slot.detail), slot.io);
     if (got == would_block) return me.wait_for(entry, slot);
+    if (got == once_more) return me.post_ready(&slot);
     leave_place(entry, slot);
+    if (!slot.waiter()) return me.slots_.retire(slot, got);
     me.slots_.deliver(slot, got);
 }
 
@@ -97,14 +120,21 @@ void reactor::cancel(op_slot& slot) noexcept {
     if (!slots_.request_cancel(slot)) return;
     descriptor& entry = table_.at(slot.io.descriptor);
     if (slot.held_by_kernel) return request_cancel(slot);
+    layered_io* const layer = layer_of(slot);
     finish_parked(entry, slot, -ECANCELED);
+    if (layer) layer->left();
 }
 
 void reactor::abandon(op_slot& slot) noexcept {
     if (slot.state() == op_state::armed || slot.state() == op_state::cancel_requested) {
         descriptor& entry = table_.at(slot.io.descriptor);
         leave_place(entry, slot);  // if the kernel still holds it, the next operation need not wait for that
-        if (!slot.held_by_kernel) return slots_.withdraw(slot);
+        if (!slot.held_by_kernel) {
+            layered_io* const layer = layer_of(slot);
+            slots_.withdraw(slot);
+            if (layer) layer->left();
+            return;
+        }
         const bool asked = slot.state() == op_state::cancel_requested;
         slots_.abandon(slot);
         if (!asked) request_cancel(slot);
@@ -115,7 +145,8 @@ void reactor::abandon(op_slot& slot) noexcept {
 }
 
 result<void> reactor::shutdown_send(descriptor& entry) noexcept {
-    if (op_slot* slot = entry.writer; slot && slot->kind() == op_kind::send && slot->state() == op_state::armed) {
+    op_slot* const slot = entry.writer;
+    if (slot && slot->kind() == op_kind::send && slot->state() == op_state::armed && !layer_of(*slot)) {
         if (slot->held_by_kernel) {
             settle(*slot);
         } else {

@@ -19,6 +19,7 @@
 #include "base/result.hpp"
 #include "io/buffer.hpp"
 #include "io/descriptor.hpp"
+#include "io/layered_io.hpp"
 #include "io/socket_address.hpp"
 #include "task/op_slot.hpp"
 
@@ -39,6 +40,7 @@ enum class op_detail : std::uint8_t {
     datagrams,  // recv and send: io.data is an array of incoming or outgoing, io.length their number; ends with the
                 // number of those that were moved
     files,         // recv and send: io.data is a detail::passing, bytes with open files
+    layered,       // recv and send: io.data is a layered_io, which makes the attempt
 };
 
 // A pipe that holds bytes between two spliced sockets.
@@ -69,6 +71,8 @@ struct peer_credentials {
 
 // The result of an attempt that cannot be served yet.
 inline constexpr std::int32_t would_block = INT32_MIN;
+// Of one that goes on when its turn comes again, without an event.
+inline constexpr std::int32_t once_more = INT32_MIN + 1;
 
 struct reactor_stats {
     std::uint64_t waits = 0;  // calls that may sleep
@@ -161,6 +165,11 @@ public:
     void submit(op_slot& slot) noexcept;
     // Tries an armed, parked slot again as soon as its turn comes.
     void retry(op_slot& slot) noexcept { post_ready(&slot); }
+    // Sends on in the background, for nobody, until work has a result; its result is dropped. For as long the writer's
+    // place is taken.
+    void stand_by(descriptor& entry, layered_io& work) noexcept;
+    // Ends that, so that a writer may wait.
+    void stand_down(descriptor& entry) noexcept;
     // The scope was cancelled: ends with -ECANCELED unless it has a result.
     void cancel(op_slot& slot) noexcept;
     // Its waiter dies.
@@ -201,6 +210,7 @@ protected:
 private:
     void wait_for(descriptor& entry, op_slot& slot) noexcept;
     static void leave_place(descriptor& entry, op_slot& slot) noexcept;
+    static layered_io* layer_of(const op_slot& slot) noexcept;
     void finish_parked(descriptor& entry, op_slot& slot, std::int32_t result) noexcept;
     void finish_close(descriptor& entry) noexcept;
     static void serve_ready(void* self, op_slot& slot) noexcept;

@@ -172,6 +172,8 @@ public:
 
     bool is_open() const noexcept { return where_.entry != nullptr; }
     event_loop& loop() const noexcept { return *where_.loop; }
+    // For awaiters of layers above.
+    descriptor_ref where() const noexcept { return where_; }
     native_handle handle() const noexcept { return where_.entry ? where_.entry->handle : no_handle; }
     // A read may succeed without waiting: a hint, true when in doubt.
     bool maybe_readable() const noexcept { return where_.entry->readable; }

@@ -54,7 +54,8 @@ public:
                                      const io::socket_address& to = {}) const noexcept {
         return socket_.send_to({.data = data, .to = to, .segment_bytes = segment_bytes});
     }
-    // As many as are there, at least one; how many came. At most 64 per call.
+    // Those that are there, at least one and at most 64; how many came. A first call asks for four, and calls ask for
+    // all they have room for while four or more came the time before: asking has its price too.
     [[nodiscard]] auto recv_batch(std::span<io::incoming> into) const noexcept { return socket_.recv_batch(into); }
     // How many went, at least one; an error: none went. At most 64 per call.
     [[nodiscard]] auto send_batch(std::span<const io::outgoing> all) const noexcept { return socket_.send_batch(all); }

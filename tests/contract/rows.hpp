@@ -52,10 +52,15 @@ CO_WQ_ROW(io_recv_files_awaiter)
 CO_WQ_ROW(io_send_files_awaiter)
 CO_WQ_NO_ROW(io_io_awaiter, "base of the operations on sockets")
 
-// ---- net and dns
+// ---- net, dns and tls
 CO_WQ_ROW(net_accept_awaiter)
 CO_WQ_ROW(net_dns_awaited_lookup)
 CO_WQ_ROW(net_tls_dtls_awaiter)
+CO_WQ_ROW(net_tls_handshake_awaiter)
+CO_WQ_ROW(net_tls_recv_awaiter)
+CO_WQ_ROW(net_tls_recv_lease_awaiter)
+CO_WQ_ROW(net_tls_send_awaiter)
+CO_WQ_NO_ROW(net_tls_session_awaiter, "base of the operations on TLS streams")
 
 // ---- sync
 CO_WQ_ROW(sleep_awaiter)

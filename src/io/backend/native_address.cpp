@@ -49,12 +49,11 @@ native_address to_native(const socket_address& address) noexcept {
     return out;
 }
 
-socket_address from_native(const native_address& native) noexcept {
-    const sockaddr_storage& storage = native.storage;
-    if (native.length < sizeof storage.ss_family) return {};
+socket_address from_native(const sockaddr_storage& storage, socklen_t length) noexcept {
+    if (length < sizeof storage.ss_family) return {};
     if (storage.ss_family == AF_UNIX) {
         const auto* path = reinterpret_cast<const char*>(&storage) + offsetof(sockaddr_un, sun_path);
-        const std::size_t size = std::min<std::size_t>(native.length - offsetof(sockaddr_un, sun_path), 108);
+        const std::size_t size = std::min<std::size_t>(length - offsetof(sockaddr_un, sun_path), 108);
         return local_from_bytes({path, size});
     }
     if (storage.ss_family == AF_INET) {

@@ -15,6 +15,9 @@ struct native_address {
 
 int native_family(address_family family) noexcept;
 native_address to_native(const socket_address& address) noexcept;
-socket_address from_native(const native_address& native) noexcept;
+socket_address from_native(const sockaddr_storage& storage, socklen_t length) noexcept;
+inline socket_address from_native(const native_address& native) noexcept {
+    return from_native(native.storage, native.length);
+}
 
 }  // namespace co_wq::io

@@ -93,7 +93,9 @@ int choose_protocol(SSL* connection, const unsigned char** out, unsigned char* s
 
 int use_ticket_key(SSL* connection, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* digest,
                    int seal) noexcept {
-    return snapshot_of(connection).keys->seal_or_open(name, iv, cipher, digest, seal != 0);
+    const int done = snapshot_of(connection).keys->seal_or_open(name, iv, cipher, digest, seal != 0);
+    // a ticket of TLS 1.3 is used once: who resumes gets another
+    return done == 1 && seal == 0 && SSL_version(connection) == TLS1_3_VERSION ? 2 : done;
 }
 
 result<void> ask_for_certificates(SSL_CTX* context, const server_options& options) {

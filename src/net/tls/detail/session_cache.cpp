@@ -1,5 +1,6 @@
 #include "net/tls/detail/session_cache.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 namespace co_wq::net::tls::detail {
@@ -9,6 +10,8 @@ bool is_good(const SSL_SESSION* session) noexcept {
     const auto age = static_cast<long>(std::time(nullptr)) - SSL_SESSION_get_time(session);
     return SSL_SESSION_is_resumable(session) == 1 && age >= 0 && age < SSL_SESSION_get_timeout(session);
 }
+
+constexpr auto older = [](const auto& one, const auto& other) { return one.second->number < other.second->number; };
 
 }  // namespace
 
@@ -20,15 +23,10 @@ void session_cache::put(const std::string& key, session_ptr session) {
         by_key_.erase(place);
     };
     if (by_key_.count(key) >= per_server_max) {
-        // the oldest of this server
-        auto [begin, end] = by_key_.equal_range(key);
-        auto oldest = begin;
-        for (auto at = begin; at != end; ++at)
-            if (SSL_SESSION_get_time(at->second->session.get()) < SSL_SESSION_get_time(oldest->second->session.get()))
-                oldest = at;
-        drop(oldest);
+        const auto [begin, end] = by_key_.equal_range(key);
+        drop(std::min_element(begin, end, older));  // of this server's
     }
-    recent_.push_front({key, std::move(session)});
+    recent_.push_front({key, std::move(session), ++numbers_});
     by_key_.emplace(key, recent_.begin());
     if (recent_.size() <= sessions_max_) return;
     const auto last = std::prev(recent_.end());
@@ -43,8 +41,9 @@ void session_cache::put(const std::string& key, session_ptr session) {
 session_ptr session_cache::take(const std::string& key) {
     const std::scoped_lock guard(lock_);
     for (;;) {
-        const auto found = by_key_.find(key);
-        if (found == by_key_.end()) return nullptr;
+        const auto [begin, end] = by_key_.equal_range(key);
+        if (begin == end) return nullptr;
+        const auto found = std::max_element(begin, end, older);  // what the server sealed last opens longest
         const auto place = found->second;
         const bool good = is_good(place->session.get());
         const bool once = SSL_SESSION_get_protocol_version(place->session.get()) == TLS1_3_VERSION;

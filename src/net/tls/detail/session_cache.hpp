@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <mutex>
 #include <string>
@@ -29,11 +30,13 @@ private:
     struct entry {
         std::string key;
         session_ptr session;
+        std::uint64_t number;  // the higher the newer
     };
     static constexpr std::size_t per_server_max = 4;  // servers send two tickets at a time
 
     const std::size_t sessions_max_;
     mutable std::mutex lock_;
+    std::uint64_t numbers_ = 0;
     std::list<entry> recent_;  // the newest first
     std::unordered_multimap<std::string, std::list<entry>::iterator> by_key_;
 };

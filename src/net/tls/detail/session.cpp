@@ -1,0 +1,337 @@
+#include "net/tls/detail/session.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "net/tls/errors.hpp"
+
+namespace co_wq::net::tls::detail {
+namespace {
+
+// How much one attempt does before others on the loop have their turn: 512 KiB of full records.
+constexpr int records_in_a_turn = 32;
+// A key is good for 2^24.5 full records of AES-GCM (RFC 8446 section 5.5).
+constexpr std::uint64_t records_with_a_key = std::uint64_t(1) << 23;
+// What tells an awaiter that the session knows why.
+constexpr std::int32_t session_knows = -EPROTO;
+
+}  // namespace
+
+// The socket, as OpenSSL sees it.
+struct session::bio_calls {
+    static session& of(BIO* bio) noexcept { return *static_cast<session*>(BIO_get_data(bio)); }
+
+    static int read(BIO* bio, char* into, int size) noexcept {
+        session& me = of(bio);
+        BIO_clear_retry_flags(bio);
+        if (size <= 0) return 0;
+        if (me.received_begin_ < me.received_.size()) {
+            const std::size_t moved =
+                std::min(static_cast<std::size_t>(size), me.received_.size() - me.received_begin_);
+            std::memcpy(into, me.received_.data() + me.received_begin_, moved);
+            me.received_begin_ += moved;
+            if (me.received_begin_ == me.received_.size()) std::vector<std::byte>().swap(me.received_);
+            if (me.received_.empty()) me.received_begin_ = 0;
+            return static_cast<int>(moved);
+        }
+        io::descriptor& entry = *me.socket_.where().entry;
+        op_slot::io_payload io{into, static_cast<std::uint32_t>(size), entry.index};
+        const std::int32_t got = me.socket_.loop().reactor().attempt(entry, op_kind::recv, io::op_detail::plain, io);
+        if (got > 0) return got;
+        if (got == 0) me.socket_ended_ = true;
+        if (got == io::would_block) {
+            me.socket_empty_ = true;
+            BIO_set_retry_read(bio);
+        } else if (got < 0) {
+            me.socket_error_ = from_errno(-got);
+        }
+        return -1;
+    }
+
+    static int write(BIO* bio, const char* data, int size) noexcept {
+        session& me = of(bio);
+        BIO_clear_retry_flags(bio);
+        if (size <= 0) return 0;
+        if (me.out_.put(as_bytes({data, static_cast<std::size_t>(size)}))) return size;
+        BIO_set_retry_write(bio);
+        return -1;
+    }
+
+    static long control(BIO*, int what, long, void*) noexcept { return what == BIO_CTRL_FLUSH ? 1 : 0; }
+
+    static const BIO_METHOD* method() noexcept {
+        static BIO_METHOD* const made = [] {
+            BIO_METHOD* const one = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "co_wq socket");
+            if (!one) return one;
+            BIO_meth_set_read(one, &read);
+            BIO_meth_set_write(one, &write);
+            BIO_meth_set_ctrl(one, &control);
+            return one;
+        }();
+        return made;
+    }
+};
+
+session::session(io::socket socket, SSL* connection, std::vector<std::byte> received)
+    : socket_(std::move(socket)),
+      out_(socket_),
+      ssl_(connection),
+      received_(std::move(received)),
+      rekey_after_(records_with_a_key) {
+    if (!attach_bio()) throw std::bad_alloc();
+}
+
+session::~session() {
+    // the session may be resumed although this connection did not end in good order, unless it failed
+    if (!write_error_ && (!read_end_ || read_end_->in_good_order || read_end_->why == errc::truncated))
+        SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    ssl_.reset();
+    ERR_clear_error();
+}
+
+bool session::attach_bio() noexcept {
+    const BIO_METHOD* const method = bio_calls::method();
+    BIO* const bio = method ? BIO_new(method) : nullptr;
+    if (!bio) return false;
+    BIO_set_data(bio, this);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl_.get(), bio, bio);
+    return true;
+}
+
+error session::transport_or(errc otherwise) const noexcept {
+    if (socket_error_) return *socket_error_;
+    if (out_.failure()) return *out_.failure();
+    return error(otherwise);
+}
+
+// ---- reading
+
+io::layered_io& session::begin_reading(aim what, bytes into, std::size_t lend_bytes) noexcept {
+    CO_WQ_REQUIRE(!socket_.where().entry->reader, "one receive may wait on a stream; another one is waiting already");
+    aim_ = what;
+    into_ = into;
+    lend_bytes_ = lend_bytes;
+    return reader_;
+}
+
+bool session::reading::may_succeed() const noexcept {
+    if (of_.aim_ == aim::handshake && !of_.begun_) return true;
+    return of_.read_end_ || of_.kept_inside_ || !of_.received_.empty() || of_.socket_.maybe_readable();
+}
+
+std::int32_t session::reading::attempt(op_slot::io_payload& io) noexcept {
+    std::int32_t got = 0;
+    switch (of_.aim_) {
+        case aim::handshake: got = of_.shake_hands(); break;
+        case aim::fill: got = of_.fill(of_.into_); break;
+        case aim::lend: got = of_.lend(io); break;
+    }
+    of_.send_rest();
+    return got;
+}
+
+std::int32_t session::shake_hands() noexcept {
+    begun_ = true;
+    for (int i = 0; i < records_in_a_turn; ++i) {
+        ERR_clear_error();
+        socket_empty_ = false;
+        const int outcome = SSL_do_handshake(ssl_.get());
+        if (outcome == 1) {
+            kept_inside_ = SSL_has_pending(ssl_.get()) == 1;
+            return 1;
+        }
+        switch (judge_read(outcome)) {
+            case step::wait: return io::would_block;
+            case step::again: break;
+            case step::done:
+            case step::over: return session_knows;
+        }
+    }
+    return io::once_more;
+}
+
+std::int32_t session::fill(bytes into) noexcept {
+    std::size_t total = 0;
+    step last = step::done;
+    int tries = 0;
+    for (; !read_end_ && total < into.size() && tries < records_in_a_turn; ++tries) {
+        if (total > 0 && SSL_has_pending(ssl_.get()) == 0 && !socket_.maybe_readable()) break;
+        ERR_clear_error();
+        socket_empty_ = false;
+        std::size_t got = 0;
+        const int outcome = SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &got);
+        total += got;
+        last = outcome == 1 ? step::done : judge_read(outcome);
+        if (last == step::wait || last == step::over) break;
+    }
+    kept_inside_ = last != step::wait && SSL_has_pending(ssl_.get()) == 1;
+    if (total > 0) return static_cast<std::int32_t>(total);
+    if (read_end_) return read_end_->in_good_order ? 0 : session_knows;
+    if (into.empty()) return 0;
+    return last == step::wait ? io::would_block : io::once_more;
+}
+
+// Plaintext needs a block before OpenSSL says whether there is any; without any it goes back at once.
+std::int32_t session::lend(op_slot::io_payload& io) noexcept {
+    io::buffer_pool& pool = socket_.loop().reactor().buffers();
+    if (read_end_) {
+        if (!read_end_->in_good_order) return session_knows;
+        io.data = nullptr;
+        return 0;
+    }
+    std::uint32_t capacity = 0;
+    std::byte* const block = pool.take_raw(lend_bytes_, capacity);
+    const std::int32_t got = fill({block, capacity});
+    if (got > 0) {
+        io.data = block;
+        io.length = capacity;
+        return got;
+    }
+    pool.give_back(block, capacity);
+    if (got == 0) io.data = nullptr;
+    return got;
+}
+
+// What a call that has to read and did not succeed means.
+session::step session::judge_read(int outcome) noexcept {
+    const bool shaking = aim_ == aim::handshake;
+    switch (SSL_get_error(ssl_.get(), outcome)) {
+        case SSL_ERROR_WANT_READ: return socket_empty_ ? step::wait : step::again;
+        case SSL_ERROR_ZERO_RETURN: read_end_ = end{!shaking, error(errc::unexpected_eof)}; return step::over;
+        case SSL_ERROR_SSL: read_failed(take_error(errc::bad_message, ssl_.get()), true); return step::over;
+        case SSL_ERROR_SYSCALL:
+            if (!socket_ended_) {
+                read_failed(transport_or(errc::bad_message), false);
+            } else {
+                read_failed(shaking ? transport_or(errc::unexpected_eof) : error(errc::truncated), false);
+            }
+            return step::over;
+        // a peer that makes us answer and reads nothing of it
+        default: read_failed(error(errc::limit_exceeded), true); return step::over;
+    }
+}
+
+// A fault of the protocol ends both directions.
+std::int32_t session::read_failed(error why, bool protocol) noexcept {
+    ERR_clear_error();
+    read_end_ = end{false, why};
+    if (protocol && !write_error_) write_error_ = why;
+    op_slot* const waiting = socket_.where().entry->writer;
+    if (protocol && waiting) socket_.loop().reactor().retry(*waiting);
+    return session_knows;
+}
+
+// ---- writing
+
+io::layered_io& session::begin_writing(const_bytes data) noexcept {
+    socket_.loop().reactor().stand_down(*socket_.where().entry);
+    CO_WQ_REQUIRE(!socket_.where().entry->writer, "one send may wait on a stream; another one is waiting already");
+    data_ = data;
+    begun_to_take_ = false;
+    return writer_;
+}
+
+bool session::writing::may_succeed() const noexcept {
+    return of_.write_error_ || of_.out_.failure() || of_.socket_.where().entry->writable;
+}
+
+std::int32_t session::writing::attempt(op_slot::io_payload&) noexcept { return of_.write(of_.data_); }
+
+std::int32_t session::write(const_bytes& data) noexcept {
+    out_.flush();
+    for (int i = 0;; ++i) {
+        if (out_.failure()) return write_failed(*out_.failure());
+        if (!out_.empty()) return io::would_block;
+        if (write_error_ && !data.empty()) return session_knows;
+        if (data.empty()) return 0;
+        if (send_ended_) return session_knows;
+        if (i == records_in_a_turn) return io::once_more;
+        ERR_clear_error();
+        if (++records_sent_ >= rekey_after_ && SSL_version(ssl_.get()) >= TLS1_3_VERSION) {
+            records_sent_ = 0;
+            (void)SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+        }
+        std::size_t taken = 0;
+        const int outcome = SSL_write_ex(ssl_.get(), data.data(), data.size(), &taken);
+        if (outcome != 1) {
+            // it never waits for room, and neither renegotiates nor authenticates again: there is nothing to read for
+            (void)SSL_get_error(ssl_.get(), outcome);
+            return write_failed(take_error(errc::other, ssl_.get()));
+        }
+        data = data.subspan(taken);
+        begun_to_take_ = true;
+    }
+}
+
+std::int32_t session::write_failed(error why) noexcept {
+    if (!write_error_) write_error_ = why;
+    return session_knows;
+}
+
+void session::writing::left() noexcept {
+    if (!of_.data_.empty() && of_.begun_to_take_) of_.cut_ = true;
+    of_.data_ = {};
+    of_.send_rest();
+}
+
+void session::send_rest() noexcept {
+    if (out_.empty() || socket_.where().entry->writer) return;
+    data_ = {};
+    socket_.loop().reactor().stand_by(*socket_.where().entry, writer_);
+}
+
+// ---- ends
+
+result<void> session::end_sending() noexcept {
+    if (std::exchange(send_ended_, true)) return {};
+    if (write_error_ || out_.failure()) return fail(out_.failure().value_or(write_error()));
+    ERR_clear_error();
+    const int outcome = SSL_shutdown(ssl_.get());
+    if (outcome < 0) {
+        write_error_ = take_error(errc::other, ssl_.get());
+        return fail(*write_error_);
+    }
+    if (out_.failure()) return fail(*out_.failure());
+    // a send that waits goes on until what was taken of it is out
+    op_slot* const waiting = socket_.where().entry->writer;
+    if (waiting) socket_.loop().reactor().retry(*waiting);
+    send_rest();
+    return {};
+}
+
+result<void> session::update_keys(bool peers_too) noexcept {
+    if (write_error_) return fail(*write_error_);
+    if (send_ended_) return fail(errc::broken_pipe);
+    ERR_clear_error();
+    if (SSL_version(ssl_.get()) < TLS1_3_VERSION) return fail(errc::not_supported);
+    const int kind = peers_too ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
+    if (SSL_key_update(ssl_.get(), kind) != 1 || SSL_do_handshake(ssl_.get()) != 1)
+        return fail(take_error(errc::other, ssl_.get()));
+    records_sent_ = 0;
+    send_rest();
+    if (out_.failure()) return fail(*out_.failure());
+    return {};
+}
+
+void session::say_goodbye() noexcept {
+    const op_slot* const waiting = socket_.where().entry->writer;
+    const bool whole = !cut_ && !(waiting && waiting->waiter()) && !write_error_;
+    if (!whole || SSL_is_init_finished(ssl_.get()) == 0) return;
+    out_.flush();
+    if (!send_ended_ && out_.empty()) (void)end_sending();
+    drop_unread();  // tickets that came behind the handshake, say
+}
+
+void session::drop_unread() noexcept {
+    io::descriptor& entry = *socket_.where().entry;
+    std::byte dropped[4096];
+    for (int i = 0; i < 16; ++i) {
+        op_slot::io_payload io{dropped, sizeof dropped, entry.index};
+        if (socket_.loop().reactor().attempt(entry, op_kind::recv, io::op_detail::plain, io) <= 0) return;
+    }
+}
+
+}  // namespace co_wq::net::tls::detail
