@@ -43,8 +43,8 @@ task<int> visit(io::event_loop& loop, std::uint16_t port, const char* authority,
     const auto trusted = tls::trust::from_file(authority);
     if (!trusted) co_return std::fprintf(stderr, "trust: %s\n", tls::explain(trusted.error()).c_str());
     const auto context = tls::client_context::make({.trusted = *trusted, .over = tls::transport::datagrams});
-    const auto made = co_await with_timeout(
-        20s, tls::dtls_connect(loop, io::socket_address::loopback(port), context.value(), name));
+    const auto made =
+        co_await with_timeout(20s, tls::dtls_connect(loop, io::socket_address::loopback(port), context.value(), name));
     if (!made) co_return std::fprintf(stderr, "connect: %s\n", tls::explain(made.error()).c_str());
     for (const std::string_view word : words) {
         std::byte room[16 * 1024];
@@ -61,7 +61,8 @@ int main(int count, char** values) {
     io::event_loop loop;
     const std::string_view what = count > 1 ? values[1] : "";
     if (what == "server" && count == 4) return loop.run(serve(loop, values[2], values[3]));
-    if (what != "client" || count < 6) return std::fprintf(stderr, "server CHAIN KEY, or client PORT CA NAME WORD...\n");
+    if (what != "client" || count < 6)
+        return std::fprintf(stderr, "server CHAIN KEY, or client PORT CA NAME WORD...\n");
     const auto port = static_cast<std::uint16_t>(std::atoi(values[2]));
     return loop.run(visit(loop, port, values[3], values[4], std::span(values + 5, values + count)));
 }

@@ -1,11 +1,10 @@
 // What a server reads of clients it knows nothing of.
-#include "net/tls/detail/dtls_records.hpp"
-
 #include <gtest/gtest.h>
 
 #include <vector>
 
 #include "net/tls/detail/dtls_cookies.hpp"
+#include "net/tls/detail/dtls_records.hpp"
 
 namespace co_wq::net::tls::detail {
 namespace {
@@ -70,9 +69,7 @@ TEST(dtls_records, a_hello_with_any_byte_changed_is_read_within_its_bounds) {
 
 TEST(dtls_records, a_session_longer_than_any_is_no_hello) { EXPECT_FALSE(parse_client_hello(hello_with(0, 33))); }
 
-TEST(dtls_records, the_answer_is_shorter_than_any_question) {
-    EXPECT_LT(hello_verify_bytes, hello_with(0).size());
-}
+TEST(dtls_records, the_answer_is_shorter_than_any_question) { EXPECT_LT(hello_verify_bytes, hello_with(0).size()); }
 
 TEST(dtls_records, records_are_taken_one_by_one_until_one_is_none) {
     auto two = hello_with(0);

@@ -166,11 +166,11 @@ task<void> unanswered(io::event_loop& loop) {
     std::byte room[2000];
     std::size_t hellos = 0;
     for (;; ++hellos) {
-        const result<io::received> one = co_await with_timeout(5ms, [](const udp_socket& at, bytes into)
-                                                                        -> task<result<io::received>> {
-            const result<io::received> come = co_await at.recv_from(into);
-            co_return come;
-        }(silent, room));
+        const result<io::received> one =
+            co_await with_timeout(5ms, [](const udp_socket& at, bytes into) -> task<result<io::received>> {
+                const result<io::received> come = co_await at.recv_from(into);
+                co_return come;
+            }(silent, room));
         if (!one) break;
     }
     EXPECT_GE(hellos, 3u);  // at 0, 1, 3, 7 and 15 ms
@@ -236,11 +236,11 @@ task<void> bad_certificates(io::event_loop& loop) {
     struct row {
         wish shown;
         errc expected;
-    } const rows[] = {{{.dns_names = {"other.test"}}, errc::certificate_wrong_host},
-                      {{.dns_names = {"server.test"}, .valid_until_s = -60}, errc::certificate_expired},
-                      {{.dns_names = {"server.test"}, .valid_from_s = 3600}, errc::certificate_not_yet_valid},
-                      {{.dns_names = {"server.test"}, .for_what = co_wq::test::usage::client},
-                       errc::certificate_wrong_purpose}};
+    } const rows[] = {
+        {{.dns_names = {"other.test"}}, errc::certificate_wrong_host},
+        {{.dns_names = {"server.test"}, .valid_until_s = -60}, errc::certificate_expired},
+        {{.dns_names = {"server.test"}, .valid_from_s = 3600}, errc::certificate_not_yet_valid},
+        {{.dns_names = {"server.test"}, .for_what = co_wq::test::usage::client}, errc::certificate_wrong_purpose}};
     for (const row& one : rows) {
         const server_context context = server_context::make(server_defaults(one.shown)).value();
         const dtls_listener here = listen(loop, {}, context);

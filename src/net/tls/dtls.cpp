@@ -60,7 +60,8 @@ dtls_counters dtls_session::counters() const noexcept { return association_->cou
 
 task<result<dtls_session>> dtls_connect(io::event_loop& loop, io::socket_address where, client_context context,
                                         std::string host, dtls_options options) {
-    if (context.over() != transport::datagrams || !detail::check_options(options)) co_return fail(errc::invalid_argument);
+    if (context.over() != transport::datagrams || !detail::check_options(options))
+        co_return fail(errc::invalid_argument);
     result<udp_socket> socket = udp_socket::connect_to(loop, where);
     if (!socket) co_return std::unexpected(socket.error());
     const result<ssl_st*> opened = context.open(host, host + " " + where.text());

@@ -4,21 +4,24 @@
 // Requires:   contexts made with .over = transport::datagrams.
 // Guarantees: a message comes whole and at most once, with its bounds, or not at all: the way loses, delays and
 //             reorders as UDP does. What is corrupt, forged, repeated or of another key is dropped and counted
-//             (ignored). Lost handshake flights are sent again: after 1 s, 2 s, 4 s ... 60 s (RFC 6347 section 4.2.4.1),
-//             on the loop's time, so that nothing goes wrong when the clock is set. Flights keep to the path's size
-//             and get smaller when it turns out to be less. Unless the context says otherwise the server's chain and
-//             name are verified. Nothing waits, polls or runs a thread; an idle session holds no buffers.
+//             (ignored). Lost handshake flights are sent again: after 1 s, 2 s, 4 s ... 60 s (RFC 6347 section
+//             4.2.4.1), on the loop's time, so that nothing goes wrong when the clock is set. Flights keep to the
+//             path's size and get smaller when it turns out to be less. Unless the context says otherwise the server's
+//             chain and name are verified. Nothing waits, polls or runs a thread; an idle session holds no buffers. A
+//             server takes a client's first last flight for lost until it hears from it again. A client that resumed a
+//             session and is destroyed before it heard from the server may leave it waiting: the handshake there fails.
 // Limits:     one recv and one send wait at a time; a second one is a fault. A message has 1 to payload_max() bytes;
 //             an empty one cannot be sent. There are no connection identifiers (RFC 9146): the peer's address has to
 //             stay what it is. Unread messages are kept up to inbox_messages_max, then the newest are dropped
 //             (overflowed).
 // Goodbye:    recv tells that the peer has said goodbye (dtls_message::ended), after which send is broken_pipe. close
-//             and the destructor say it, once, as far as there is room for it; it may be lost. A peer that vanishes
-//             says nothing: bound your recv with a deadline.
+//             and the destructor say it, once, as far as there is room for it; it may be lost, and may overtake
+//             messages, which then count for nothing. A peer that vanishes says nothing: bound your recv with a
+//             deadline.
 // Threads:    the loop's own.
 // Lifetime:   movable; a session may be closed or destroyed at any time: what waits then ends with `closed`. Frames may
 //             be destroyed at any time: a message that was not received yet stays. `into` and `data` are borrowed while
-//             they are awaited. dies before its loop.
+//             they are awaited. Dies before its loop.
 // Errors:     connect: timed_out (the surrounding deadline, or 12 unanswered flights), a certificate_ error,
 //             alert_received, no_common_protocol, bad_message, connection_refused (nobody is at the port; an
 //             ICMP message says so, which others can forge), message_too_long (the way takes no handshake),
@@ -63,17 +66,17 @@ struct dtls_options {
 
 // One message that came.
 struct dtls_message {
-    std::uint32_t size = 0;       // bytes in the buffer
+    std::uint32_t size = 0;  // bytes in the buffer
     std::uint32_t full_size = 0;  // bytes it had: more than size when the buffer was too small
-    bool ended = false;           // none: the peer has said goodbye
+    bool ended = false;  // none: the peer has said goodbye
 
     bool truncated() const noexcept { return full_size > size; }
 };
 
 struct dtls_counters {
-    std::uint64_t received = 0;         // messages, read or not
-    std::uint64_t ignored = 0;          // datagrams without effect: corrupt, forged, repeated, late
-    std::uint64_t overflowed = 0;       // messages that found the inbox full
+    std::uint64_t received = 0;  // messages, read or not
+    std::uint64_t ignored = 0;  // datagrams without effect: corrupt, forged, repeated, late
+    std::uint64_t overflowed = 0;  // messages that found the inbox full
     std::uint32_t retransmissions = 0;  // of our flights
 };
 

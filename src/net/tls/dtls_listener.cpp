@@ -15,8 +15,8 @@ dtls_listener& dtls_listener::operator=(dtls_listener&& other) noexcept {
     return *this;
 }
 
-result<dtls_listener> dtls_listener::bind(io::event_loop& loop, const io::socket_address& where,
-                                          server_context context, dtls_listener_options options) {
+result<dtls_listener> dtls_listener::bind(io::event_loop& loop, const io::socket_address& where, server_context context,
+                                          dtls_listener_options options) {
     const bool good = context.over() == transport::datagrams && detail::check_options(options) &&
                       options.sessions_max > 0 && options.half_open_max > 0 && options.backlog_max > 0 &&
                       options.handshake_limit > duration::zero();

@@ -34,25 +34,25 @@ class dtls_server;
 }
 
 struct dtls_listener_options : dtls_options {
-    std::uint32_t sessions_max = 10'000;   // all of them; hellos beyond are not answered, and come again
-    std::uint32_t half_open_max = 1'000;   // of those, in their handshake
-    std::uint32_t backlog_max = 128;       // of those, not accepted yet
+    std::uint32_t sessions_max = 10'000;  // all of them; hellos beyond are not answered, and come again
+    std::uint32_t half_open_max = 1'000;  // of those, in their handshake
+    std::uint32_t backlog_max = 128;  // of those, not accepted yet
     duration handshake_limit = std::chrono::seconds(30);
     duration linger = std::chrono::seconds(10);
-    bool share_port = false;               // SO_REUSEPORT: a listener on each loop; the system spreads clients
+    bool share_port = false;  // SO_REUSEPORT: a listener on each loop; the system spreads clients
 };
 
 struct dtls_listener_counters {
     std::uint64_t datagrams = 0;
-    std::uint64_t stray = 0;         // of nobody we know, and no hello; or broken
-    std::uint64_t truncated = 0;     // longer than any we take
-    std::uint64_t cookies = 0;       // hellos that were answered with one
-    std::uint64_t bad_cookies = 0;   // of those, hellos that had one which was not good
-    std::uint64_t refused = 0;       // good cookies beyond a limit
-    std::uint64_t opened = 0;        // handshakes that succeeded
-    std::uint64_t failed = 0;        // ... and not
-    std::uint64_t replaced = 0;      // sessions whose client began anew
-    std::uint64_t unsent = 0;        // datagrams that found no room
+    std::uint64_t stray = 0;  // of nobody we know, and no hello; or broken
+    std::uint64_t truncated = 0;  // longer than any we take
+    std::uint64_t cookies = 0;  // hellos that were answered with one
+    std::uint64_t bad_cookies = 0;  // of those, hellos that had one which was not good
+    std::uint64_t refused = 0;  // good cookies beyond a limit
+    std::uint64_t opened = 0;  // handshakes that succeeded
+    std::uint64_t failed = 0;  // ... and not
+    std::uint64_t replaced = 0;  // sessions whose client began anew
+    std::uint64_t unsent = 0;  // datagrams that found no room
     std::uint32_t sessions = 0, half_open = 0, waiting = 0, lingering = 0;  // now
     error last_failure = errc::closed;
 };

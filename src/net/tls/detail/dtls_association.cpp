@@ -218,7 +218,8 @@ void dtls_association::linger(time_point until) noexcept {
 dtls_counters dtls_association::counters() const noexcept {
     return {.received = received_,
             .ignored = ignored_,
-            .overflowed = overflowed_, .retransmissions = engine_.retransmissions()};
+            .overflowed = overflowed_,
+            .retransmissions = engine_.retransmissions()};
 }
 
 }  // namespace co_wq::net::tls::detail

@@ -100,8 +100,7 @@ long dtls_engine::control(BIO* bio, int command, long number, void* pointer) noe
         case BIO_CTRL_DGRAM_GET_MTU_OVERHEAD: return static_cast<long>(me.settings_.overhead_bytes + cipher_bytes);
         case BIO_CTRL_DGRAM_QUERY_MTU:
         case BIO_CTRL_DGRAM_GET_MTU:
-        case BIO_CTRL_DGRAM_GET_FALLBACK_MTU:
-            return static_cast<long>(me.path_bytes_ - me.settings_.overhead_bytes);
+        case BIO_CTRL_DGRAM_GET_FALLBACK_MTU: return static_cast<long>(me.path_bytes_ - me.settings_.overhead_bytes);
         default: return 0;
     }
 }
@@ -111,7 +110,8 @@ unsigned dtls_engine::wait_of(SSL* connection, unsigned before_us) noexcept {
     const auto& me = *static_cast<const dtls_engine*>(SSL_get_app_data(connection));
     if (timer_is_shown() && !me.settings_.system_clock) return 4'000'000'000u;
     const auto us = std::chrono::duration_cast<std::chrono::microseconds>(
-        before_us == 0 ? me.settings_.first_wait : std::min(wait_max, 2 * duration(std::chrono::microseconds(before_us))));
+        before_us == 0 ? me.settings_.first_wait
+                       : std::min(wait_max, 2 * duration(std::chrono::microseconds(before_us))));
     return static_cast<unsigned>(std::max<std::int64_t>(us.count(), 1));
 }
 
@@ -148,14 +148,13 @@ void dtls_engine::take_cookies(SSL_CTX* context) noexcept {
 
 void dtls_engine::set_path(std::size_t bytes) noexcept {
     path_bytes_ = bytes;
-    const std::size_t whole =
-        phase_ == phase::shaking_hands ? std::min(bytes, flight_bytes_max) - cipher_bytes : bytes;
+    const std::size_t whole = phase_ == phase::shaking_hands ? std::min(bytes, flight_bytes_max) - cipher_bytes : bytes;
     SSL_set_mtu(ssl_.get(), static_cast<long>(whole - settings_.overhead_bytes));
 }
 
 bool dtls_engine::shrink() noexcept {
-    const auto* const next = std::find_if(path_steps.begin(), path_steps.end(),
-                                          [this](std::size_t step) { return step < path_bytes_; });
+    const auto* const next =
+        std::find_if(path_steps.begin(), path_steps.end(), [this](std::size_t step) { return step < path_bytes_; });
     if (next == path_steps.end()) return false;
     set_path(*next);
     return true;
