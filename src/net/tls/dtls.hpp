@@ -7,9 +7,9 @@
 //             (ignored). Lost handshake flights are sent again: after 1 s, 2 s, 4 s ... 60 s (RFC 6347 section
 //             4.2.4.1), on the loop's time, so that nothing goes wrong when the clock is set. Flights keep to the
 //             path's size and get smaller when it turns out to be less. Unless the context says otherwise the server's
-//             chain and name are verified. Nothing waits, polls or runs a thread; an idle session holds no buffers. A
-//             server takes a client's first last flight for lost until it hears from it again. A client that resumed a
-//             session and is destroyed before it heard from the server may leave it waiting: the handshake there fails.
+//             chain and name are verified. Nothing waits, polls or runs a thread; an idle session holds no buffers.
+//             A client that resumed a session and is destroyed before it heard from the server may leave it waiting:
+//             the handshake there then times out.
 // Limits:     one recv and one send wait at a time; a second one is a fault. A message has 1 to payload_max() bytes;
 //             an empty one cannot be sent. There are no connection identifiers (RFC 9146): the peer's address has to
 //             stay what it is. Unread messages are kept up to inbox_messages_max, then the newest are dropped
