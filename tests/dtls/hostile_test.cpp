@@ -126,8 +126,11 @@ task<void> restart(io::event_loop& loop) {
     bool done = co_await client.shake();
     EXPECT_TRUE(done);
     const dtls_session first = (co_await here.accept()).value();
+    // what the server has sent twice is not for who begins anew
+    for (std::string come = "begin"; !come.empty();) come = co_await client.receive(100ms);
     client.begin();  // without a cookie: nothing happens to the first
-    const std::string asked = co_await client.receive();
+    std::string asked = co_await client.receive();
+    for (int i = 0; i < 20 && asked.size() != detail::hello_verify_bytes; ++i) asked = co_await client.receive();
     EXPECT_EQ(asked.size(), detail::hello_verify_bytes);
     const std::string said = co_await say(first, "still here");
     EXPECT_EQ(said, "ok");
@@ -160,14 +163,14 @@ task<void> lost_last_flight(io::event_loop& loop) {
         if (here.counters().opened == 0 && !come.empty()) client.feed(come);
         client.engine().expire(loop.now());
     }
-    for (std::string come = "begin"; !come.empty();) come = co_await client.receive(20ms);
+    for (std::string come = "begin"; !come.empty();) come = co_await client.receive(100ms);
     {
         const dtls_session served = (co_await here.accept()).value();
         const std::string said = co_await say(served, "too early");
         EXPECT_EQ(said, "ok");
     }
     EXPECT_EQ(here.counters().lingering, 1u);
-    for (std::string come = "begin"; !come.empty();) come = co_await client.receive(20ms);
+    for (std::string come = "begin"; !come.empty();) come = co_await client.receive(100ms);
     const bool done = co_await client.shake();
     EXPECT_TRUE(done) << static_cast<int>(client.engine().now_is()) << explain(client.engine().what());
     (void)client.engine().send(as_bytes("thanks"), loop.now());
@@ -195,7 +198,7 @@ task<void> garbage(io::event_loop& loop, std::uint64_t seed) {
     client.send_raw(std::string(60'000, '\x16'));  // longer than any we take
     for (int i = 0; i < 300; ++i) client.send_raw(changed(hello));
     client.send_raw(std::string());
-    for (std::string come = "begin"; !come.empty();) come = co_await client.receive(20ms);
+    for (std::string come = "begin"; !come.empty();) come = co_await client.receive(100ms);
     client.begin();
     const bool done = co_await client.shake();
     EXPECT_TRUE(done);
