@@ -65,6 +65,7 @@ enum class datagram_option : std::uint8_t {
     receive_segments,
     receive_buffer,
     send_buffer,
+    never_fragment,
 };
 
 // Who is at the other end of a local socket, as it was when they connected (unix(7), SO_PEERCRED).

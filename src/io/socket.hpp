@@ -222,6 +222,16 @@ public:
         if (sent == would_block) return std::size_t{0};
         return std::unexpected(from_errno(-sent));
     }
+    // One datagram, if it can be sent without waiting; false: it cannot. Only while no other send is under way.
+    [[nodiscard]] result<bool> send_to_now(const outgoing& one) const noexcept {
+        detail::require_datagrams(where_, 1);
+        op_slot::io_payload io{const_cast<outgoing*>(&one), 1, where_.entry->index};
+        const std::int32_t sent =
+            where_.loop->reactor().attempt(*where_.entry, op_kind::send, op_detail::datagrams, io);
+        if (sent == would_block) return false;
+        if (sent < 0) return std::unexpected(from_errno(-sent));
+        return true;
+    }
     // Sends all that the pipe holds.
     [[nodiscard]] detail::send_pipe_awaiter send_all(pipe_pair& pipe) const noexcept { return {where_, pipe}; }
     [[nodiscard]] detail::connect_awaiter connect(const socket_address& peer) const noexcept { return {where_, peer}; }

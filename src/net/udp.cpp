@@ -49,6 +49,10 @@ result<void> udp_socket::set_broadcast(bool on) const noexcept {
     return set(socket_, io::datagram_option::broadcast, on);
 }
 
+result<void> udp_socket::set_never_fragment(bool on) const noexcept {
+    return set(socket_, io::datagram_option::never_fragment, on);
+}
+
 result<void> udp_socket::set_buffer_bytes(int receive, int send) const noexcept {
     const result<void> first = set(socket_, io::datagram_option::receive_buffer, receive);
     return first ? set(socket_, io::datagram_option::send_buffer, send) : first;

@@ -64,6 +64,9 @@ public:
     // takes any of them whole.
     result<void> set_receive_segments(bool on) const noexcept;
     result<void> set_broadcast(bool on) const noexcept;
+    // Datagrams longer than the way to their receiver takes, as far as the system knows it, are refused with
+    // message_too_long, and not cut into pieces by it or on their way.
+    result<void> set_never_fragment(bool on) const noexcept;
     result<void> set_buffer_bytes(int receive, int send) const noexcept;
     // interface_index: of if_nametoindex(3); 0: the system chooses.
     result<void> join(const io::socket_address& group, std::uint32_t interface_index = 0) const noexcept;

@@ -195,6 +195,10 @@ result<void> set_native_option(native_handle handle, datagram_option option, int
         case datagram_option::receive_segments: level = SOL_UDP, name = UDP_GRO; break;
         case datagram_option::receive_buffer: level = SOL_SOCKET, name = SO_RCVBUF; break;
         case datagram_option::send_buffer: level = SOL_SOCKET, name = SO_SNDBUF; break;
+        case datagram_option::never_fragment:
+            name = v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER;
+            value = value != 0 ? IP_PMTUDISC_DO : IP_PMTUDISC_WANT;  // the same numbers for IPv6
+            break;
     }
     return outcome(::setsockopt(handle, level, name, &value, sizeof value));
 }

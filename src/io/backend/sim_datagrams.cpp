@@ -34,7 +34,7 @@ void sim_network::serve_datagrams(const socket_address& where, datagram_service 
 
 void sim_network::send_datagram(const socket_address& from, const socket_address& to, std::string data) {
     const bool faulty = random().chance(options_.datagram_faults);
-    if (silent(to.port()) || (faulty && random().one_in(2))) return;
+    if (silent(to.port()) || data.size() > options_.way_bytes_max || (faulty && random().one_in(2))) return;
     for (int copy = faulty ? 2 : 1; copy > 0; --copy) {
         const std::uint64_t letter = letters_sent_++;
         letters_.emplace(letter, datagram{from, to, data});
@@ -103,11 +103,10 @@ std::int32_t sim_network::send_datagrams(endpoint& one, op_slot::io_payload& io)
 }
 
 std::int32_t sim_network::send_datagram_of(endpoint& one, const outgoing& given) {
-    constexpr std::size_t size_max = 65'507;  // what an IPv4 packet holds
     const bool to_peer = given.to.family() == address_family::none;
     if (to_peer && !one.connected) return -EDESTADDRREQ;
     const std::size_t step = given.segment_bytes == 0 ? given.data.size() : given.segment_bytes;
-    if (given.data.size() > size_max) return -EMSGSIZE;
+    if (std::min(given.data.size(), step) > options_.datagram_bytes_max || given.data.size() > 65'507) return -EMSGSIZE;
     if (random().chance(options_.no_buffers)) return -ENOBUFS;
     const_bytes left = given.data;
     do {  // one of no bytes is one, too

@@ -42,6 +42,8 @@ struct sim_options {
     std::uint8_t coincidences = 16;      // something happens on the very tick of a timer
     bool pipes = true;                   // splice is there
     std::size_t disk_pages = 16 * 1024;  // of 4 KiB
+    std::uint32_t datagram_bytes_max = 65'507;  // longer datagrams are refused (EMSGSIZE); at first what IPv4 takes
+    std::uint32_t way_bytes_max = 65'507;       // longer ones vanish on their way
 };
 
 // First in, first out, without an allocation while it is empty.

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "net/tls/detail/contexts.hpp"
+#include "net/tls/detail/dtls_engine.hpp"
 #include "net/tls/detail/ticket_keys.hpp"
 #include "net/tls/errors.hpp"
 
@@ -94,7 +95,7 @@ int use_ticket_key(SSL* connection, unsigned char* name, unsigned char* iv, EVP_
                    int seal) noexcept {
     const int done = snapshot_of(connection).keys->seal_or_open(name, iv, cipher, digest, seal != 0);
     // a ticket of TLS 1.3 is used once: who resumes gets another
-    return done == 1 && seal == 0 && SSL_version(connection) >= TLS1_3_VERSION ? 2 : done;
+    return done == 1 && seal == 0 && SSL_version(connection) == TLS1_3_VERSION ? 2 : done;
 }
 
 result<void> ask_for_certificates(SSL_CTX* context, const server_options& options) {
@@ -158,6 +159,7 @@ result<detail::ctx_ptr> make_native(server_options options, const keys_pointer& 
     if (!wire->empty()) SSL_CTX_set_alpn_select_cb(context, &choose_protocol, nullptr);
     SSL_CTX_set_tlsext_servername_callback(context, &check_name);
     SSL_CTX_set_cert_cb(context, &choose_certificate, nullptr);
+    if (over == transport::datagrams) detail::dtls_engine::take_cookies(context);
     auto kept = std::make_unique<snapshot>();
     kept->identities = std::move(options.identities);
     kept->known_names_only = options.known_names_only;

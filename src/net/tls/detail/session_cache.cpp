@@ -46,7 +46,7 @@ session_ptr session_cache::take(const std::string& key) {
         const auto found = std::max_element(begin, end, older);  // what the server sealed last opens longest
         const auto place = found->second;
         const bool good = is_good(place->session.get());
-        const bool once = SSL_SESSION_get_protocol_version(place->session.get()) >= TLS1_3_VERSION;
+        const bool once = SSL_SESSION_get_protocol_version(place->session.get()) == TLS1_3_VERSION;
         if (good && !once) {
             SSL_SESSION_up_ref(place->session.get());
             recent_.splice(recent_.begin(), recent_, place);
