@@ -68,9 +68,6 @@ CO_WQ_NO_ROW(io_usb_transfer_awaiter,
 // ---- net, dns and tls
 CO_WQ_ROW(net_accept_awaiter)
 CO_WQ_ROW(net_dns_awaited_lookup)
-// ---- net, dns and tls
-CO_WQ_ROW(net_accept_awaiter)
-CO_WQ_ROW(net_dns_awaited_lookup)
 CO_WQ_ROW(net_tls_dtls_awaiter)
 CO_WQ_ROW(net_tls_handshake_awaiter)
 CO_WQ_ROW(net_tls_recv_awaiter)
