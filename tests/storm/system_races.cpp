@@ -59,10 +59,15 @@ report race_signals(io::reactor_kind kind, long bouts) {
     arena in(kind, bouts);
     {
         const io::signal_set on(in.loop(), {SIGRTMIN + 2});
+        const pthread_t here = ::pthread_self();  // other threads of the program do not block it
         while (in.next()) {
             const int number = static_cast<int>(in.bout());
             int got = -1;
-            in.fight(gets(on, got, in.words), [&] { (void)io::queue_signal(::getpid(), SIGRTMIN + 2, number); });
+            in.fight(gets(on, got, in.words), [&] {
+                sigval with{};
+                with.sival_int = number;
+                (void)::pthread_sigqueue(here, SIGRTMIN + 2, with);
+            });
             if (got < 0) in.loop().run(gets_soon(on, got));
             in.check(got == number, "a signal is lost, or another came");
         }
