@@ -252,8 +252,6 @@ public:
         return calls().set_keep_alive(handle(), idle_s, interval_s, count);
     }
 
-    // For awaiters of what is built on a socket.
-    const descriptor_ref& where() const noexcept { return where_; }
     socket_calls& calls() const noexcept { return where_.loop->reactor().calls(); }
 
 private:
