@@ -111,6 +111,9 @@ public:
     virtual result<void> set_reset_on_close(native_handle handle) noexcept = 0;
     virtual result<void> set_keep_alive(native_handle handle, int idle_s, int interval_s, int count) noexcept = 0;
     virtual void close(native_handle handle) noexcept = 0;
+    // Whether there is something to wait for on this file. False: it is always ready (regular files, and what else
+    // epoll refuses).
+    virtual result<bool> has_readiness(native_handle /*handle*/) noexcept { return true; }
     // Negative errno or the result; would_block. `slot` describes the operation and is advanced by partial sends.
     virtual std::int32_t attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io,
                                  buffer_pool& pool) noexcept = 0;

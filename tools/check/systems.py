@@ -36,6 +36,7 @@ CONFINED = {
     r"llhttp\.h|llhttp/.*": "src/http/",
     r"CLI/.*": "apps/",
     r"openssl/.*": "src/net/tls/",
+    r"hiredis/.*": "examples/",
 }
 
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -151,7 +152,22 @@ std::int32_t is_ready(native_handle handle, short events) noexcept {
     pollfd one{handle, events, 0};
     const int got = retry_interrupted([&] { return ::poll(&one, 1, 0); });
     if (got < 0) return -errno;
+    if (one.revents & POLLNVAL) return -EBADF;
     return got > 0 ? one.revents : would_block;
+}
+
+// Asks epoll itself where the kind of file does not tell.
+result<bool> native_has_readiness(native_handle handle) noexcept {
+    struct stat kind{};
+    if (::fstat(handle, &kind) != 0) return system_failure();
+    if (S_ISSOCK(kind.st_mode) || S_ISFIFO(kind.st_mode)) return true;
+    if (S_ISREG(kind.st_mode) || S_ISDIR(kind.st_mode)) return false;
+    const int probe = ::epoll_create1(EPOLL_CLOEXEC);
+    if (probe < 0) return true;  // the reactor will find out
+    epoll_event none{};
+    const bool refused = ::epoll_ctl(probe, EPOLL_CTL_ADD, handle, &none) != 0 && errno == EPERM;
+    ::close(probe);
+    return !refused;
 }
 
 // First call: connect itself. Later, when the socket has become writable: how it went.
@@ -302,6 +318,8 @@ public:
     }
 
     void close(native_handle handle) noexcept override { ::close(handle); }
+
+    result<bool> has_readiness(native_handle handle) noexcept override { return native_has_readiness(handle); }
 
     std::int32_t attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io,
                          buffer_pool& pool) noexcept override {

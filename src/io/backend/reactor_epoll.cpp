@@ -35,14 +35,23 @@ result<void> reactor_epoll::watch(descriptor& entry, direction) noexcept {
     epoll_event event{EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = entry.tag().to_u64()}};
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.handle, &event) != 0) return fail(from_errno(errno));
     entry.watched = true;
+    if (!foreign_.empty()) drop_overtaken(entry);
+    if (!entry.owned) foreign_.push_back(entry.tag());
     return {};
+}
+
+// This number was registered for a file that others close, and names another one now: the kernel has dropped that
+// registration. Its entry stays as if it were watched, so that it never reaches for the number again.
+void reactor_epoll::drop_overtaken(const descriptor& by) noexcept {
+    std::erase_if(foreign_, [&](op_tag tag) { return table_.at(tag.index).handle == by.handle; });
 }
 
 // Closing the last descriptor of a file removes it from epoll; one we do not own, or that was duplicated, stays.
 void reactor_epoll::forget(descriptor& entry) noexcept {
     if (!entry.watched) return;
     entry.watched = false;
-    if (!entry.owned) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, entry.handle, nullptr);
+    if (!entry.owned && std::erase(foreign_, entry.tag()) > 0)
+        ::epoll_ctl(epoll_, EPOLL_CTL_DEL, entry.handle, nullptr);
 }
 
 void reactor_epoll::wait(time_point until) noexcept {

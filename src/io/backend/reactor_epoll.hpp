@@ -4,6 +4,8 @@
 // performed by us when the edge comes, so destroying a waiting one is clearing a pointer.
 #pragma once
 
+#include <vector>
+
 #include "io/backend/wake_event.hpp"
 #include "io/reactor.hpp"
 
@@ -23,6 +25,9 @@ public:
     void wake() noexcept override { wake_.signal(); }
 
 private:
+    void drop_overtaken(const descriptor& by) noexcept;
+
+    std::vector<op_tag> foreign_;  // registered files that others close
     int epoll_;
     wake_event wake_;
     bool precise_timeouts_ = true;

@@ -28,10 +28,12 @@ result<void> reactor_sim::watch(descriptor& entry, direction way) noexcept {
         std::find_if(watched_.begin(), watched_.end(), [&](const watched& one) { return one.entry == entry.tag(); });
     const bool writing = way == direction::write;
     if (known != watched_.end() && (!writing || known->for_writing)) return {};
-    entry.watched = true;
     if (known != watched_.end()) {
         known->for_writing = true;
     } else {
+        if (entry.watched) return {};  // overtaken
+        overtake(entry);
+        entry.watched = true;
         watched_.push_back({entry.handle, entry.tag(), writing});
     }
     // registration reports what is ready already
@@ -43,9 +45,14 @@ result<void> reactor_sim::watch(descriptor& entry, direction way) noexcept {
 void reactor_sim::forget(descriptor& entry) noexcept {
     if (!entry.watched) return;
     entry.watched = false;
-    std::erase_if(watched_, [&](const watched& one) { return one.entry == entry.tag(); });
-    (void)network_->watch(entry.handle, nullptr);
     gone_.push_back(entry.tag());
+    if (std::erase_if(watched_, [&](const watched& one) { return one.entry == entry.tag(); }) > 0)
+        (void)network_->watch(entry.handle, nullptr);
+}
+
+// A file that others close may have had this number before, and not be forgotten yet: it hears nothing any more.
+void reactor_sim::overtake(const descriptor& by) noexcept {
+    std::erase_if(watched_, [&](const watched& one) { return one.handle == by.handle && one.entry != by.tag(); });
 }
 
 void reactor_sim::changed(native_handle handle, unsigned events) noexcept {
@@ -87,6 +94,7 @@ bool reactor_sim::start(op_slot& slot) noexcept {
     slot.held_by_kernel = true;
     ++entry.pins;
     held_.push_back({slot.tag(), entry.handle, false});
+    overtake(entry);
     (void)network_->watch(entry.handle, this);
     look_again(slot.tag());
     return true;

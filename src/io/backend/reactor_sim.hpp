@@ -83,6 +83,7 @@ private:
     };
 
     void changed(native_handle handle, unsigned events) noexcept override;
+    void overtake(const descriptor& by) noexcept;
     held* find_held(op_tag tag) noexcept;
     void look_again(op_tag tag);
     void perform(op_tag tag);

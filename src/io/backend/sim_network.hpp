@@ -135,6 +135,10 @@ public:
     result<void> set_reset_on_close(native_handle handle) noexcept override;
     result<void> set_keep_alive(native_handle, int, int, int) noexcept override { return {}; }
     void close(native_handle handle) noexcept override;
+    result<bool> has_readiness(native_handle handle) noexcept override {
+        if (!find(handle)) return fail(errc::closed);
+        return true;
+    }
     std::int32_t attempt(descriptor& entry, op_kind kind, op_detail detail, op_slot::io_payload& io,
                          buffer_pool& pool) noexcept override;
     bool can_splice() const noexcept override { return options_.pipes; }

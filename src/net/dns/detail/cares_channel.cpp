@@ -61,7 +61,7 @@ address_list addresses_of(const ares_addrinfo& found, io::address_family family,
 }  // namespace
 
 cares_channel::cares_channel(io::event_loop& loop, const resolver_options& options)
-    : loop_(loop), query_timeout_(options.query_timeout), addresses_max_(options.addresses_max), tasks_(loop) {
+    : loop_(loop), query_timeout_(options.query_timeout), addresses_max_(options.addresses_max) {
     start_library();
     ares_options native{};
     native.flags = ARES_FLAG_NOALIASES | (options.search ? 0 : ARES_FLAG_NOSEARCH);
@@ -97,7 +97,7 @@ void cares_channel::ask(query& what, const std::string& name, io::address_family
     hints.ai_socktype = SOCK_STREAM;
     ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, &on_reply, &what);
     const time_point due = saturating_add(loop_.now(), query_timeout_);
-    if (in_flight_ > 0 && (!tick_.armed() || due < due_)) arm(due);
+    if (in_flight_ > 0 && (!tick_.is_set() || due < tick_.due())) tick_.set_at(due);
 }
 
 void cares_channel::on_reply(void* arg, int status, int timeouts, ares_addrinfo* found) noexcept {
@@ -121,68 +121,30 @@ void cares_channel::on_reply(void* arg, int status, int timeouts, ares_addrinfo*
 }
 
 void cares_channel::on_socket_state(void* self, int handle, int readable, int writable) noexcept {
-    static_cast<cares_channel*>(self)->watch(handle, readable != 0, writable != 0);
+    // (0, 0) comes right before c-ares closes the socket; a refused one is c-ares' to time out
+    (void)static_cast<cares_channel*>(self)->sockets_.set(handle, {.read = readable != 0, .write = writable != 0});
 }
 
-// (0, 0) comes right before c-ares closes the socket: the registration must go now.
-void cares_channel::watch(io::native_handle handle, bool readable, bool writable) {
-    const auto place =
-        std::find_if(watched_.begin(), watched_.end(), [handle](const auto& one) { return one->handle == handle; });
-    if (!readable && !writable) {
-        if (place == watched_.end()) return;
-        (*place)->socket.close();
-        watched_.erase(place);
-        return;
-    }
-    std::shared_ptr<watched> on = place == watched_.end() ? nullptr : *place;
-    if (!on) {
-        on = std::make_shared<watched>();
-        on->handle = handle;
-        on->socket = io::socket(loop_, handle, io::descriptor_kind::other, false);
-        watched_.push_back(on);
-    }
-    const bool wants[2] = {readable, writable};
-    for (const io::direction way : {io::direction::read, io::direction::write}) {
-        const auto index = static_cast<std::size_t>(way);
-        on->wanted[index] = wants[index];
-        if (!wants[index] || on->waiting[index]) continue;
-        on->waiting[index] = true;
-        tasks_.spawn(serve(*this, on, way), way == io::direction::read ? "dns read" : "dns write");
-    }
+void cares_channel::on_ready(void* self, io::native_handle handle, io::direction way) noexcept {
+    const bool reading = way == io::direction::read;
+    static_cast<cares_channel*>(self)->process(reading ? handle : io::no_handle, reading ? io::no_handle : handle);
 }
 
-task<void> cares_channel::serve(cares_channel& me, std::shared_ptr<watched> on, io::direction way) {
-    const auto index = static_cast<std::size_t>(way);
-    while (on->socket.is_open() && on->wanted[index]) {
-        const result<void> ready = co_await on->socket.ready(way);
-        if (!ready || !on->socket.is_open() || !on->wanted[index]) break;
-        const bool reading = way == io::direction::read;
-        me.process(reading ? on->handle : io::no_handle, reading ? io::no_handle : on->handle);
-    }
-    on->waiting[index] = false;
-}
-
-void cares_channel::process(io::native_handle readable, io::native_handle writable) noexcept {
-    static_assert(io::no_handle == ARES_SOCKET_BAD);
-    ares_process_fd(channel_, readable, writable);
-    if (in_flight_ == 0) tick_.cancel();
-}
-
-void cares_channel::arm(time_point due) noexcept {
-    due_ = due;
-    tick_.cancel();
-    loop_.timers()->arm(tick_, due);
-}
-
-void cares_channel::tick::expired(timer& self) noexcept {
-    cares_channel& me = static_cast<tick&>(self).channel;
+void cares_channel::on_time(void* self) noexcept {
+    cares_channel& me = *static_cast<cares_channel*>(self);
     me.process(io::no_handle, io::no_handle);
     if (me.in_flight_ == 0) return;
     timeval most{60, 0}, left{};
     ares_timeout(me.channel_, &most, &left);
     const duration wait = std::chrono::seconds(left.tv_sec) + std::chrono::microseconds(left.tv_usec);
     // c-ares counts in milliseconds: a shorter wait would only turn the loop
-    me.arm(saturating_add(me.loop_.now(), std::max<duration>(wait, std::chrono::milliseconds(1))));
+    me.tick_.set(std::max<duration>(wait, std::chrono::milliseconds(1)));
+}
+
+void cares_channel::process(io::native_handle readable, io::native_handle writable) noexcept {
+    static_assert(io::no_handle == ARES_SOCKET_BAD);
+    ares_process_fd(channel_, readable, writable);
+    if (in_flight_ == 0) tick_.cancel();
 }
 
 }  // namespace co_wq::net::dns::detail

@@ -2,23 +2,20 @@
 //
 // For:        the engine. c-ares keeps its own timeouts and does its own reads and writes, through the loop's
 //             socket_calls (so that it works in a simulation too); it says which sockets it wants to read or write
-//             (on_socket_state), and the loop tells it when they are ready (serve) and when time has passed (tick).
+//             (on_socket_state), and the loop tells it when they are ready (on_ready) and when time has passed
+//             (on_time).
 // Guarantees: every query gets one reply, at the latest from the destructor (`closed`), with addresses of the family
-//             that was asked for and of no other, whatever the server sends. Replies come from inside query(), serve,
-//             tick or the destructor; they must not come back here. Nothing wakes the loop while no query is in
+//             that was asked for and of no other, whatever the server sends. Replies come from inside ask(), on_ready,
+//             on_time or the destructor; they must not come back here. Nothing wakes the loop while no query is in
 //             flight. A socket's registration is gone before c-ares closes it, so that a new socket with the same
 //             number is never taken for the old one.
 // Threads:    the loop's own.
 #pragma once
 
-#include <memory>
-#include <vector>
-
-#include "io/socket.hpp"
+#include "io/event_loop.hpp"
+#include "io/foreign.hpp"
 #include "net/dns/detail/answer.hpp"
 #include "net/dns/resolver_options.hpp"
-#include "sync/timer_queue.hpp"
-#include "task/scope.hpp"
 
 struct ares_channeldata;
 struct ares_addrinfo;
@@ -62,35 +59,19 @@ public:
     std::size_t in_flight() const noexcept { return in_flight_; }
 
 private:
-    // A socket of c-ares. Shared by the tasks that wait on it, which may outlive its being open.
-    struct watched {
-        io::socket socket;
-        io::native_handle handle = io::no_handle;
-        bool wanted[2] = {};   // by direction: c-ares asks for it
-        bool waiting[2] = {};  // by direction: a task serves it
-    };
-    struct tick : timer {
-        explicit tick(cares_channel& owner) noexcept : timer(&expired), channel(owner) {}
-        static void expired(timer& self) noexcept;
-        cares_channel& channel;
-    };
-
     static void on_socket_state(void* self, int handle, int readable, int writable) noexcept;
     static void on_reply(void* arg, int status, int timeouts, ares_addrinfo* found) noexcept;
-    static task<void> serve(cares_channel& me, std::shared_ptr<watched> on, io::direction way);
-    void watch(io::native_handle handle, bool readable, bool writable);
+    static void on_ready(void* self, io::native_handle handle, io::direction way) noexcept;
+    static void on_time(void* self) noexcept;
     void process(io::native_handle readable, io::native_handle writable) noexcept;
-    void arm(time_point due) noexcept;
 
     io::event_loop& loop_;
     duration query_timeout_;
     std::size_t addresses_max_;
     ares_channeldata* channel_ = nullptr;
     std::size_t in_flight_ = 0;
-    time_point due_ = no_deadline;
-    tick tick_{*this};
-    std::vector<std::shared_ptr<watched>> watched_;
-    counting_scope tasks_;
+    io::foreign_descriptors sockets_{loop_, &on_ready, this, "dns"};
+    io::foreign_timer tick_{loop_, &on_time, this};
 };
 
 }  // namespace co_wq::net::dns::detail
