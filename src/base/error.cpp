@@ -35,6 +35,9 @@ std::string_view name_of(errc code) noexcept {
         case errc::bad_message: return "bad message";
         case errc::message_too_long: return "message too long";
         case errc::limit_exceeded: return "limit exceeded";
+        case errc::device_gone: return "device is gone";
+        case errc::stalled: return "endpoint stalled";
+        case errc::transfer_failed: return "transfer failed";
         case errc::other: return "other";
     }
     return "unknown";
@@ -86,6 +89,7 @@ error from_errno(int os_code) noexcept {
         {ENOENT, errc::not_found},
         {EEXIST, errc::already_exists},
         {ENOSPC, errc::no_space},
+        {ENODEV, errc::device_gone},
     };
     for (const row& entry : table)
         if (entry.system == os_code) return error(entry.ours, os_code);

@@ -48,6 +48,10 @@ enum class errc : std::uint16_t {
     bad_message,
     message_too_long,   // a datagram that the way to its receiver does not take
     limit_exceeded,
+    // devices
+    device_gone,        // it was unplugged
+    stalled,            // its endpoint is halted, or it refused the request
+    transfer_failed,    // on the way to it or back
     other,              // unknown to the table: os_code() has the system's number
 };
 

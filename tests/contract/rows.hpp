@@ -52,6 +52,9 @@ CO_WQ_ROW(io_recv_files_awaiter)
 CO_WQ_ROW(io_send_files_awaiter)
 CO_WQ_NO_ROW(io_io_awaiter, "base of the operations on sockets")
 
+CO_WQ_NO_ROW(io_usb_transfer_awaiter,
+             "needs a device of umockdev's: all its cells are in tests/usb/matrix_row_test.cpp")
+
 // ---- net and dns
 CO_WQ_ROW(net_accept_awaiter)
 CO_WQ_ROW(net_dns_awaited_lookup)

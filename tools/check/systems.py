@@ -37,6 +37,7 @@ CONFINED = {
     r"CLI/.*": "apps/",
     r"openssl/.*": "src/net/tls/",
     r"hiredis/.*": "examples/",
+    r"libusb(-1\.0/libusb)?\.h": "src/io/usb/",
 }
 
 
