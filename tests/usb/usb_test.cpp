@@ -87,6 +87,14 @@ TEST_P(usb, devices_are_listed) {
         copy = *found;
         EXPECT_EQ(copy, *found);
         EXPECT_EQ(copy.path(), found->path());
+        const result<std::vector<endpoint>> ends = found->endpoints();
+        EXPECT_TRUE(ends && ends->size() == 3);
+        if (!ends || ends->size() != 3) co_return;
+        EXPECT_EQ((*ends)[0].address, loop_in);
+        EXPECT_TRUE((*ends)[0].is_in() && !(*ends)[1].is_in());
+        EXPECT_EQ((*ends)[1].kind, endpoint_kind::bulk);
+        EXPECT_EQ((*ends)[2].kind, endpoint_kind::interrupt);
+        EXPECT_EQ((*ends)[2].packet_max, 8);
     };
     loop.run(body(loop));
 }

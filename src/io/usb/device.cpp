@@ -2,6 +2,8 @@
 
 #include <libusb.h>
 
+#include <span>
+
 #include "io/usb/detail/core.hpp"
 
 namespace co_wq::io::usb {
@@ -67,6 +69,22 @@ std::string device::path() const {
     std::string text = std::to_string(bus());
     for (int i = 0; i < depth; ++i) text += (i == 0 ? "-" : ".") + std::to_string(ports[i]);
     return text;
+}
+
+result<std::vector<endpoint>> device::endpoints() const {
+    libusb_config_descriptor* config = nullptr;
+    if (const int code = libusb_get_active_config_descriptor(native_, &config); code != 0)
+        return std::unexpected(detail::error_of_code(code));
+    std::vector<endpoint> all;
+    for (const libusb_interface& one : std::span(config->interface, config->bNumInterfaces))
+        for (const libusb_interface_descriptor& setting :
+             std::span(one.altsetting, static_cast<std::size_t>(one.num_altsetting)))
+            for (const libusb_endpoint_descriptor& end : std::span(setting.endpoint, setting.bNumEndpoints))
+                all.push_back({setting.bInterfaceNumber, setting.bAlternateSetting, end.bEndpointAddress,
+                               static_cast<endpoint_kind>(end.bmAttributes & LIBUSB_TRANSFER_TYPE_MASK),
+                               static_cast<std::uint16_t>(end.wMaxPacketSize & 0x7ff)});
+    libusb_free_config_descriptor(config);
+    return all;
 }
 
 result<open_device> device::open() const {

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "io/usb/transfer.hpp"
@@ -32,6 +33,18 @@ struct libusb_device;
 namespace co_wq::io::usb {
 
 enum class speed : unsigned char { unknown, low, full, high, super, super_plus };
+
+enum class endpoint_kind : unsigned char { control, isochronous, bulk, interrupt };
+
+// Of the active configuration.
+struct endpoint {
+    std::uint8_t interface_number = 0;
+    std::uint8_t setting = 0;  // the interface's alternate setting that has it
+    std::uint8_t address = 0;  // with bit 7: from the device
+    endpoint_kind kind{};
+    std::uint16_t packet_max = 0;  // bytes
+    bool is_in() const noexcept { return (address & 0x80) != 0; }
+};
 
 class open_device;
 
@@ -49,6 +62,8 @@ public:
     usb::speed speed() const noexcept;
     // Where it is plugged in, as in sysfs: "1-4.2"; "usb1" for a root hub.
     std::string path() const;
+    // As the device described itself when it was plugged in. not_found: it is not configured.
+    result<std::vector<endpoint>> endpoints() const;
     // The same device, plugged in once.
     friend bool operator==(const device& left, const device& right) noexcept { return left.native_ == right.native_; }
 
