@@ -224,7 +224,9 @@ TEST_P(foreign, a_call_may_add_itself_anew) {
     ends pair(*loop);
     library lib(*loop);
     lib.then = [&](native_handle handle, direction) {
-        if (lib.calls < 10) EXPECT_TRUE(lib.bridge->add(handle, {.read = true, .write = lib.calls % 2 == 0}));
+        if (lib.calls < 10) {
+            EXPECT_TRUE(lib.bridge->add(handle, {.read = true, .write = lib.calls % 2 == 0}));
+        }
         if (lib.calls >= 10) lib.bridge->remove(handle);
     };
     static constexpr auto body = [](ends& with, library& of) -> task<void> {
@@ -478,7 +480,9 @@ TEST_P(foreign, a_timer_calls_once_for_each_time_it_is_set) {
         (void)co_await sleep_for(5ms);
         EXPECT_EQ(of.at.size(), 1u);
         EXPECT_FALSE(of.timer->is_set());
-        if (!of.at.empty()) EXPECT_GE(of.at[0], start + 1ms);
+        if (!of.at.empty()) {
+            EXPECT_GE(of.at[0], start + 1ms);
+        }
         of.timer->set(1ms);
         of.timer->cancel();
         (void)co_await sleep_for(3ms);

@@ -231,7 +231,9 @@ TEST_P(usb, a_completion_and_a_cancel_race) {
             co_await scope.join();
             complete += said == "ok x";
             stopped += said == "stopped";
-            if (said == "stopped") EXPECT_EQ(co_await read_bulk(pen, 8), "ok x");  // still on its way
+            if (said == "stopped") {  // still on its way
+                EXPECT_EQ(co_await read_bulk(pen, 8), "ok x");
+            }
         }
         EXPECT_EQ(complete + stopped, 500);
         EXPECT_GT(complete, 0);
