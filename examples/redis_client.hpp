@@ -49,7 +49,13 @@ public:
 
     // Errors: not_found (nil), bad_message (redis says no), closed, and what ended the connection. Commands that are
     // started without awaiting the one before are pipelined.
-    task<result<std::string>> command(std::vector<std::string> words) {
+    template <class... Words>
+    task<result<std::string>> command(const Words&... words) {
+        return ask(std::vector<std::string>{std::string(words)...});  // g++ 12: no list inside of a co_await
+    }
+
+private:
+    task<result<std::string>> ask(std::vector<std::string> words) {
         if (!redis_) co_return fail(why_);
         const auto one = std::make_shared<waiting>();
         std::vector<const char*> texts;
@@ -69,7 +75,6 @@ public:
         co_return one->reply;
     }
 
-private:
     struct waiting {
         event done;
         result<std::string> reply = fail(errc::closed);

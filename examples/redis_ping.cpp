@@ -12,7 +12,7 @@ using namespace co_wq;
 
 task<int> run(io::event_loop& loop, std::string where, int port) {
     examples::redis_client redis(loop, where, port);
-    const result<std::string> pong = co_await with_timeout(std::chrono::seconds(5), redis.command({"PING"}));
+    const result<std::string> pong = co_await with_timeout(std::chrono::seconds(5), redis.command("PING"));
     if (!pong) {
         std::fprintf(stderr, "redis at %s: %s\n", where.c_str(), pong.error().message().c_str());
         co_return 1;
@@ -22,9 +22,9 @@ task<int> run(io::event_loop& loop, std::string where, int port) {
     std::vector<task<result<std::string>>> all;
     for (int i = 0; i < 1000; ++i) {
         const std::string number = std::to_string(i);
-        all.push_back(redis.command({"SET", "co_wq:" + number, number}));
-        all.push_back(redis.command({"GET", "co_wq:" + number}));
-        all.push_back(redis.command({"DEL", "co_wq:" + number}));
+        all.push_back(redis.command("SET", "co_wq:" + number, number));
+        all.push_back(redis.command("GET", "co_wq:" + number));
+        all.push_back(redis.command("DEL", "co_wq:" + number));
     }
     const auto replies = co_await when_all(std::move(all));
     int right = 0;

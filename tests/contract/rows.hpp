@@ -66,6 +66,7 @@ CO_WQ_NO_ROW(io_usb_transfer_awaiter,
              "needs a device of umockdev's: all its cells are in tests/usb/matrix_row_test.cpp")
 
 // ---- net, dns and tls
+// ---- net and dns
 CO_WQ_ROW(net_accept_awaiter)
 CO_WQ_ROW(net_dns_awaited_lookup)
 CO_WQ_ROW(net_tls_dtls_awaiter)

@@ -75,7 +75,7 @@ public:
     task<bool> up(event_loop& loop) {
         for (int i = 0; i < 1000; ++i) {
             redis_client asking(loop, path(), 0);
-            const text pong = co_await asking.command({"PING"});
+            const text pong = co_await asking.command("PING");
             if (pong) co_return true;
             (void)co_await sleep_for(10ms);
         }
@@ -114,22 +114,22 @@ TEST_P(redis, answers_pipelined_commands_in_their_order) {
         std::vector<task<text>> all;
         for (int i = 0; i < 2000; ++i) {
             const std::string number = std::to_string(i);
-            all.push_back(client.command({"SET", "key" + number, std::string(100, 'v') + number}));
-            all.push_back(client.command({"GET", "key" + number}));
+            all.push_back(client.command("SET", "key" + number, std::string(100, 'v') + number));
+            all.push_back(client.command("GET", "key" + number));
         }
         const std::vector<text> replies = co_await when_all(std::move(all));
         for (std::size_t i = 0; i < replies.size(); i += 2) {
             EXPECT_EQ(replies[i].value_or("?"), "OK");
             EXPECT_EQ(replies[i + 1].value_or("?"), std::string(100, 'v') + std::to_string(i / 2));
         }
-        const text none = co_await client.command({"GET", "nothing"});
+        const text none = co_await client.command("GET", "nothing");
         EXPECT_EQ(none.error(), errc::not_found);
-        const text wrong = co_await client.command({"NO SUCH COMMAND"});
+        const text wrong = co_await client.command("NO SUCH COMMAND");
         EXPECT_EQ(wrong.error(), errc::bad_message);
         const std::string big(3'000'000, 'b');  // more than a socket takes at once, both ways
-        const text set = co_await client.command({"SET", "big", big});
+        const text set = co_await client.command("SET", "big", big);
         EXPECT_TRUE(set.has_value());
-        const text got = co_await client.command({"GET", "big"});
+        const text got = co_await client.command("GET", "big");
         EXPECT_TRUE(got && *got == big);
     };
     loop.run(body(loop, host));
@@ -139,14 +139,14 @@ TEST_P(redis, a_command_that_ran_out_of_time_leaves_the_connection_in_order) {
     static constexpr auto body = [](event_loop& here, server& at) -> task<void> {
         EXPECT_TRUE(co_await at.up(here));
         redis_client client(here, at.path(), 0), other(here, at.path(), 0);
-        const text late = co_await with_timeout(20ms, client.command({"BLPOP", "list", "0"}));
+        const text late = co_await with_timeout(20ms, client.command("BLPOP", "list", "0"));
         EXPECT_EQ(late.error(), errc::timed_out);
         counting_scope scope(here);
         std::optional<text> pong;
-        scope.spawn(keep(client.command({"PING"}), pong), "ping");
+        scope.spawn(keep(client.command("PING"), pong), "ping");
         (void)co_await sleep_for(20ms);
         EXPECT_FALSE(pong.has_value());  // behind the one that waits
-        const text pushed = co_await other.command({"LPUSH", "list", "for nobody"});
+        const text pushed = co_await other.command("LPUSH", "list", "for nobody");
         EXPECT_TRUE(pushed.has_value());
         co_await scope.join();
         EXPECT_EQ(pong.value_or("?").value_or("?"), "PONG");  // not the late answer
@@ -162,10 +162,10 @@ TEST_P(redis, a_frame_that_dies_with_its_command_under_way_is_not_called) {
             std::optional<text> never;
             {
                 counting_scope scope(here);
-                scope.spawn(keep(client.command({"PING"}), never), "ping");
+                scope.spawn(keep(client.command("PING"), never), "ping");
                 for (int turn = 0; turn < i % 10; ++turn) co_await yield();
             }
-            const text echo = co_await client.command({"ECHO", "alive"});
+            const text echo = co_await client.command("ECHO", "alive");
             EXPECT_EQ(echo.value_or("?"), "alive");
         }
     };
@@ -178,8 +178,8 @@ TEST_P(redis, a_client_that_dies_ends_its_commands) {
         std::optional<redis_client> client(std::in_place, here, at.path(), 0);
         counting_scope scope(here);
         std::optional<text> first, second;
-        scope.spawn(keep(client->command({"BLPOP", "list", "0"}), first), "first");
-        scope.spawn(keep(client->command({"PING"}), second), "second");
+        scope.spawn(keep(client->command("BLPOP", "list", "0"), first), "first");
+        scope.spawn(keep(client->command("PING"), second), "second");
         (void)co_await sleep_for(10ms);
         client.reset();
         co_await scope.join();
@@ -195,8 +195,8 @@ TEST_P(redis, a_server_that_is_killed_gives_a_named_error) {
         redis_client client(here, at.path(), 0);
         counting_scope scope(here);
         std::optional<text> first, second;
-        scope.spawn(keep(client.command({"BLPOP", "list", "0"}), first), "first");
-        scope.spawn(keep(client.command({"PING"}), second), "second");
+        scope.spawn(keep(client.command("BLPOP", "list", "0"), first), "first");
+        scope.spawn(keep(client.command("PING"), second), "second");
         (void)co_await sleep_for(10ms);
         at.kill();
         co_await scope.join();
@@ -205,7 +205,7 @@ TEST_P(redis, a_server_that_is_killed_gives_a_named_error) {
         };
         EXPECT_TRUE(named(*first)) << first->error().message();
         EXPECT_TRUE(named(*second)) << second->error().message();
-        const text later = co_await client.command({"PING"});
+        const text later = co_await client.command("PING");
         EXPECT_TRUE(named(later));
     };
     loop.run(body(loop, host));
@@ -214,7 +214,7 @@ TEST_P(redis, a_server_that_is_killed_gives_a_named_error) {
 TEST_P(redis, a_server_that_is_not_there_gives_a_named_error) {
     static constexpr auto body = [](event_loop& here) -> task<void> {
         redis_client nowhere(here, "/nowhere/at/all", 0);
-        const text local = co_await nowhere.command({"PING"});
+        const text local = co_await nowhere.command("PING");
         EXPECT_FALSE(local.has_value());
         // bound and not listening: its port is nobody else's
         socket_calls& calls = here.reactor().calls();
@@ -225,7 +225,7 @@ TEST_P(redis, a_server_that_is_not_there_gives_a_named_error) {
             calls.close(*door);
         }
         redis_client refused(here, "127.0.0.1", where.port());
-        const text far = co_await refused.command({"PING"});
+        const text far = co_await refused.command("PING");
         EXPECT_EQ(far.error(), errc::connection_refused);
         calls.close(*taken);
     };
