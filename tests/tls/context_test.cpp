@@ -117,7 +117,9 @@ TEST(tls_trust, is_made_of_texts_and_files) {
     EXPECT_EQ(more.add_revoked_pem("nothing").error(), errc::not_found);
     EXPECT_TRUE(more.add_revoked_pem(one.revoke({})).has_value());
     const result<trust> systems = trust::system();
-    if (systems) EXPECT_GT(systems->size(), 10u);
+    if (systems) {
+        EXPECT_GT(systems->size(), 10u);
+    }
 }
 
 TEST(tls_client_context, refuses_what_it_cannot_use) {

@@ -17,7 +17,9 @@ protected:
         EXPECT_FALSE(made.client.has_value());
         EXPECT_FALSE(made.server.has_value());
         // the client says why
-        if (!made.server) EXPECT_EQ(made.server.error(), errc::alert_received) << explain(made.server.error());
+        if (!made.server) {
+            EXPECT_EQ(made.server.error(), errc::alert_received) << explain(made.server.error());
+        }
         return made.client ? errc::other : made.client.error().code();
     }
 };
@@ -69,7 +71,9 @@ TEST_P(tls_handshake, names_and_addresses_are_verified) {
         const both made = tried({}, {}, host);
         EXPECT_TRUE(made.client.has_value()) << host << ": " << explain(made.client.error());
         const bool is_name = std::string(host).find("net") != std::string::npos;
-        if (made.server) EXPECT_EQ(made.server->server_name().empty(), !is_name) << host;
+        if (made.server) {
+            EXPECT_EQ(made.server->server_name().empty(), !is_name) << host;
+        }
     }
     for (const char* host : {"wild.example.net", "a.b.wild.example.net", "example.org", "127.0.0.2"}) {
         const both made = tried({}, {}, host);
@@ -163,7 +167,9 @@ TEST_P(tls_handshake, clients_show_certificates) {
         EXPECT_EQ(stranger.server.error(), errc::certificate_untrusted) << explain(stranger.server.error());
         const both purpose = tried({.own = home.other_server, .maximum = most}, required);
         EXPECT_EQ(purpose.server.error(), errc::certificate_wrong_purpose);
-        if (most == version::tls_1_2) EXPECT_EQ(absent.client.error(), errc::alert_received);
+        if (most == version::tls_1_2) {
+            EXPECT_EQ(absent.client.error(), errc::alert_received);
+        }
     }
     // in TLS 1.3 the client learns it from its first receive
     both late = tried({}, required);

@@ -104,7 +104,9 @@ TEST_P(tls_hostile, other_protocols_are_named_and_get_an_alert) {
         const auto [why, answer] = answer_to(std::string(text) + std::string(100, '.'));
         EXPECT_EQ(why, errc::not_tls) << text << ": " << explain(why);
         // RFC 8446 section 5.1: alert is 21; some of it is no TLS at all and gets none
-        if (!answer.empty()) EXPECT_EQ(answer[0], 21) << text;
+        if (!answer.empty()) {
+            EXPECT_EQ(answer[0], 21) << text;
+        }
     }
     expect_quiet();
 }
@@ -120,7 +122,9 @@ TEST_P(tls_hostile, hellos_that_are_none_are_refused) {
         EXPECT_TRUE(why == errc::bad_message || why == errc::not_tls || why == errc::limit_exceeded ||
                     why == errc::unexpected_eof)
             << explain(why);
-        if (why == errc::bad_message) EXPECT_EQ(answer.substr(0, 1), "\x15") << explain(why);
+        if (why == errc::bad_message) {
+            EXPECT_EQ(answer.substr(0, 1), "\x15") << explain(why);
+        }
     }
     EXPECT_EQ(answer_to("", true).first, errc::unexpected_eof);
     EXPECT_EQ(answer_to(record, true).first, errc::unexpected_eof);

@@ -32,7 +32,9 @@ TEST_P(tls_stream, leases_hold_what_is_there) {
         (void)co_await to.send_all(as_bytes("lent"));
         const result<io::lease> got = co_await from.recv_lease(16 * 1024);
         EXPECT_TRUE(got.has_value());
-        if (got) EXPECT_EQ(as_text(got->data()), "lent");
+        if (got) {
+            EXPECT_EQ(as_text(got->data()), "lent");
+        }
         EXPECT_TRUE(to.shutdown_send().has_value());
         const result<io::lease> end = co_await from.recv_lease(16 * 1024);
         EXPECT_TRUE(end.has_value() && end->empty() && !*end);
