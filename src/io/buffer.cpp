@@ -16,14 +16,16 @@ std::size_t buffer_pool::class_of(std::size_t size) noexcept {
 std::byte* buffer_pool::take_raw(std::size_t size, std::uint32_t& capacity) {
     const std::size_t chosen = class_of(size);
     capacity = class_bytes[chosen];
-    ++lent_;
-    if (!free_[chosen].empty()) {
-        void* memory = free_[chosen].back();
+    void* memory = nullptr;
+    if (free_[chosen].empty()) {
+        memory = ::operator new(capacity, alignment_);
+    } else {
+        memory = free_[chosen].back();
         free_[chosen].pop_back();
         kept_bytes_ -= capacity;
-        return static_cast<std::byte*>(memory);
     }
-    return static_cast<std::byte*>(::operator new(capacity, alignment_));
+    ++lent_;
+    return static_cast<std::byte*>(memory);
 }
 
 lease buffer_pool::take(std::size_t size) {
@@ -36,7 +38,11 @@ void buffer_pool::give_back(void* memory, std::uint32_t capacity) noexcept {
     CO_WQ_ASSERT(lent_ > 0, "only what was lent comes back");
     --lent_;
     if (kept_bytes_ + capacity > kept_bytes_max) return ::operator delete(memory, alignment_);
-    free_[class_of(capacity)].push_back(memory);
+    try {
+        free_[class_of(capacity)].push_back(memory);
+    } catch (const std::bad_alloc&) {  // no memory to remember it
+        return ::operator delete(memory, alignment_);
+    }
     kept_bytes_ += capacity;
 }
 

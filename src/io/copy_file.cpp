@@ -123,6 +123,9 @@ task<result<std::uint64_t>> copy_file(event_loop& loop, std::string from, std::s
     const result<file_status> there = co_await files.status(to);
     if (there && there->same_file(*before)) co_return fail(errc::invalid_argument);
     if (there && options.keep_existing) co_return fail(errc::already_exists);
+    const result<file_status> name = co_await files.status(to, links::no_follow);
+    if (name && name->type != file_type::regular && name->type != file_type::symbolic_link)
+        co_return fail(not_regular(name->type));
 
     unfinished beside(loop, to);
     detail::file_request& making = detail::file_request::make(file_call::open, {beside.path()});

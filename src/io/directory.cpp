@@ -97,9 +97,9 @@ task<result<std::optional<walk_entry>>> tree_walk::next() {
     }
     while (!levels_.empty() && levels_.back().left.empty()) levels_.pop_back();
     if (levels_.empty()) co_return std::optional<walk_entry>{};
-    level& here = levels_.back();
-    directory_entry entry = std::move(here.left.back());
-    here.left.pop_back();
+    const std::size_t at = levels_.size() - 1;
+    const level& here = levels_[at];
+    const directory_entry entry = here.left.back();  // it stays there until it is told: this frame may be destroyed
     walk_entry found;
     found.path = here.path.empty() ? entry.name : here.path + '/' + entry.name;
     found.type = entry.type;
@@ -110,15 +110,13 @@ task<result<std::optional<walk_entry>>> tree_walk::next() {
     if (may_be_folder && found.depth < options_.depth_max) {
         const result<void> entered = co_await enter(found);
         const bool ended = !entered && (entered.error() == errc::stopped || entered.error() == errc::timed_out);
-        if (ended) {
-            levels_.back().left.push_back(std::move(entry));  // the next call comes back to it
-            co_return std::unexpected(entered.error());
-        }
+        if (ended) co_return std::unexpected(entered.error());  // the next call comes back to it
         // a link to something else, or to nothing, or a folder that was replaced meanwhile
         const bool no_folder = !entered && entry.type == file_type::symbolic_link &&
                                (entered.error() == errc::not_directory || entered.error() == errc::not_found);
         if (!entered && !no_folder) found.failure = entered.error();
     }
+    levels_[at].left.pop_back();
     co_return std::optional<walk_entry>(std::move(found));
 }
 

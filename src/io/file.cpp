@@ -82,6 +82,8 @@ result<file> file_open_awaiter::await_resume() {
     if (!got) return std::unexpected(got.error());
     file made(loop(), static_cast<native_handle>(*got));
     request().made = no_handle;
+    // the page cache has nothing of it: a read without waiting would wait all the same
+    if (request().opening.direct) made.where().entry->readable = false;
     return made;
 }
 

@@ -89,7 +89,8 @@ public:
     }
     ~file() { close(); }
 
-    // The path is copied. A fifo keeps the call, not the loop, until somebody opens its other end.
+    // The path is copied. A fifo keeps the call, not the loop, until somebody opens its other end;
+    // without io_uring as many of them as there are file_threads keep all calls of the loop.
     [[nodiscard]] static file_open_awaiter open(event_loop& loop, std::string_view path, open_options options = {});
 
     // Up to size bytes, at most read_bytes_max, in a block of file_buffers(). Fewer: the file ends there. (Or something

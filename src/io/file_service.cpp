@@ -121,7 +121,8 @@ void file_service::completed(op_slot& slot, std::int32_t got) noexcept {
     if (got < 0 && !wanted) got = -ECANCELED;
     if (got == -restart_system_call) got = -EINTR;
     if (got == -EINTR && request.call == file_call::close) got = 0;  // Linux has closed it in any case
-    if (got == -EAGAIN) {  // the kernel would have to wait where it cannot
+    // the kernel would have to wait where it cannot; but a close has let go of its number, whatever it says
+    if (got == -EAGAIN && request.call != file_call::close) {
         slot.held_by_kernel = false;
         --kernel_.busy;
         request.where = file_request::place::at_worker;

@@ -14,8 +14,9 @@
 //             file got meanwhile, the library's or one of the loop's own, is not touched. Until remove() the reactor
 //             may keep the file open; remove first where the peer should see the end at once. A library that closes
 //             one without a word and opens another of the same number says add() for that. One that is closed
-//             without a word while the library waits on it is reported ready a last time (the library's own call
-//             then says EBADF) and removed.
+//             without a word is reported ready a last time (the library's own call then says EBADF) and removed if
+//             the bridge looks at it again; one that is closed while the bridge waits for an event stays until
+//             remove(), add() or the bridge's end.
 // Fallback:   descriptors that epoll refuses (EPERM: regular files, directories, some devices) are always ready, by
 //             definition of poll(2). They, and those for which the system has no room (ENOMEM, ENOSPC), are looked at
 //             every fallback_interval instead, and called if poll(2) says ready. This is the only case in which a

@@ -1,11 +1,20 @@
 #include "task/thread_pool.hpp"
 
+#include <system_error>
+
 namespace co_wq {
 
 thread_pool::thread_pool(unsigned threads, const char* name) : name_(name) {
     CO_WQ_REQUIRE(threads > 0, "a thread pool has at least one thread");
     threads_.reserve(threads);
-    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    for (unsigned i = 0; i < threads; ++i) {
+        try {
+            threads_.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {
+            if (threads_.empty()) throw;
+            break;  // fewer do the work as well
+        }
+    }
 }
 
 thread_pool::~thread_pool() {

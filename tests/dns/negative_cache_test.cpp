@@ -78,6 +78,20 @@ TEST_P(negative_for_minutes, failures_are_kept_shortly_and_never_longer_than_fiv
         [](resolver_options& options) { options.failure_ttl = 24h; });
 }
 
+TEST_P(negative_for_minutes, a_long_patience_wakes_nobody) {
+    server.answer([](const question&) -> reply { return {.silent = true}; });
+    run(
+        [](world on) -> task<void> {
+            const std::uint64_t before = io::event_loop::current().turns();
+            EXPECT_EQ(text_of(co_await on.resolve("x.example", v4)), "timed out");
+            EXPECT_LT(io::event_loop::current().turns() - before, 1000u);
+        },
+        [](resolver_options& options) {
+            options.query_timeout = 60s;
+            options.tries = 2;
+        });
+}
+
 TEST_P(negative, a_referral_is_no_denial) {
     server.answer(
         [](const question&) -> reply { return {.authority = {ns("ns.example", "example")}, .recursive = false}; });

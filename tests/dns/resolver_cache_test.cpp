@@ -143,6 +143,9 @@ TEST_P(caching, questions_in_flight_survive_a_reload) {
         auto [got, done] = co_await when_all(on.resolve("www.example", families::ipv4_only), reload(on));
         EXPECT_EQ(text_of(got), "192.0.2.1:80");
         EXPECT_EQ(text_of(co_await on.resolve("other.example", families::ipv4_only)), "192.0.2.1:80");
+        // but what the former servers said is not kept
+        on.server.answer([](const question&) -> reply { return {.records = {a("192.0.2.2")}}; });
+        EXPECT_EQ(text_of(co_await on.resolve("www.example", families::ipv4_only)), "192.0.2.2:80");
     });
 }
 

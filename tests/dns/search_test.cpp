@@ -1,5 +1,9 @@
 // Search lists, names that no server is asked for, and the system's configuration while it changes.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cstdlib>
+#include <filesystem>
 
 #include "net/dns/connect_host.hpp"
 #include "temp_file.hpp"
@@ -200,6 +204,20 @@ TEST_P(searching, names_of_special_use_are_not_asked_for) {
 
 // The system's configuration, as a file: it cannot name a port, so the servers are ours.
 using configured = with_name_server;
+
+// Its other end may never be opened: an alarm ends the test that waits for it.
+TEST_P(configured, a_file_that_is_a_fifo_is_not_waited_for) {
+    temp_file file("");
+    const std::string pipe = file.path() + ".fifo";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    resolver_options options = server.options();
+    options.resolv_conf = pipe;
+    ::alarm(60);
+    resolver names(*loop, options);
+    names.reload();
+    ::alarm(0);
+    std::filesystem::remove(pipe);
+}
 
 TEST_P(configured, the_search_list_of_the_file_counts_and_its_changes_too) {
     server.answer(both_families);

@@ -94,6 +94,8 @@ TEST_P(file_copy, what_cannot_be_copied_is_told) {
     EXPECT_EQ(loop->run(copies(*loop, path("pipe"), path("b"))), "not supported");
     EXPECT_EQ(loop->run(copies(*loop, path("d"), path("b"))), "is a directory");
     EXPECT_EQ(loop->run(copies(*loop, path("a"), path("d"))), "is a directory");
+    EXPECT_EQ(loop->run(copies(*loop, path("a"), path("pipe"))), "not supported");
+    EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
     EXPECT_EQ(loop->run(copies(*loop, path("a"), path("same"))), "invalid argument");
     EXPECT_EQ(loop->run(copies(*loop, path("a"), path("none/b"))), "not found");
     EXPECT_EQ(text_of("a"), "text");

@@ -192,6 +192,30 @@ TEST_P(folders, a_cancelled_walk_goes_on_where_it_was) {
     loop->run(work(*loop, folder));
 }
 
+TEST_P(folders, a_step_that_died_is_made_again) {
+    std::filesystem::create_directories(path("a/b/c"));
+    auto work = [](event_loop& here, std::string where, int after) -> task<std::vector<std::string>> {
+        tree_walk walk(here, where);
+        counting_scope scope(here);
+        auto step = [](tree_walk& on) -> task<void> { (void)co_await on.next(); };
+        scope.spawn(step(walk), "walk");
+        for (int i = 0; i < after && !scope.empty(); ++i) co_await yield();
+        const bool over = scope.empty();
+        scope.destroy_all();
+        std::vector<std::string> found;
+        if (over) found.push_back("a");
+        for (;;) {
+            const result<std::optional<walk_entry>> one = co_await walk.next();
+            EXPECT_TRUE(one.has_value());
+            if (!one || !*one) break;
+            found.push_back((**one).path);
+        }
+        co_return found;
+    };
+    for (int after = 0; after < 40; ++after)
+        EXPECT_EQ(loop->run(work(*loop, folder, after)), (std::vector<std::string>{"a", "a/b", "a/b/c"})) << after;
+}
+
 TEST_P(folders, a_walk_may_die_at_any_time) {
     std::filesystem::create_directories(path("a/b/c"));
     auto work = [](event_loop& here, std::string where, int after) -> task<void> {

@@ -205,6 +205,7 @@ TEST_P(files, direct_access_goes_with_blocks_of_the_loop) {
             EXPECT_EQ(one.error(), errc::invalid_argument);  // not on this file system
             co_return;
         }
+        EXPECT_FALSE(one->where().entry->readable);  // no read of it is tried on the loop's thread
         EXPECT_EQ(co_await write_text(*one, 0, std::string(65536, 'd')), "ok 65536");
         EXPECT_EQ(co_await read_text(*one, 4096, 4096), std::string(4096, 'd'));
         lease crooked = block_of(here, std::string(4097, 'c'));

@@ -1,8 +1,10 @@
 // Child processes that cannot be started, do not want to end, or whose owner is gone.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -89,6 +91,8 @@ TEST_P(bad_processes, that_cannot_be_said_are_refused) {
     EXPECT_EQ(refusal(odd, spawn_step::prepare), errc::invalid_argument);
     odd.files = {{5, -1}};
     EXPECT_EQ(refusal(odd, spawn_step::prepare), errc::invalid_argument);
+    odd.files = {{INT_MAX, 0}};
+    EXPECT_EQ(refusal(odd, spawn_step::prepare), errc::invalid_argument);
     odd.files = {{5, 3000}};
     EXPECT_EQ(refusal(odd, spawn_step::files), errc::closed);
     odd.files = {};
@@ -140,6 +144,12 @@ TEST_P(bad_processes, inherit_nothing_without_close_range) {
     if (child == 0) {
         const int stray = ::open("/dev/null", O_RDONLY);
         loop_under_test own(GetParam());
+        // beyond the limit of now
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        if (::dup2(stray, 900) != 900) ::_exit(2);
+        limit.rlim_cur = 256;
+        if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::_exit(3);
         co_wq::test::refuse_call(SYS_close_range, EINVAL);
         const result<finished> got = own->run(run_command(*own, command("ls", {"/proc/self/fd"})));
         ::_exit(stray >= 3 && got && got->output == "0\n1\n2\n3\n" ? 0 : 1);

@@ -189,10 +189,12 @@ bool read_cached(file_request& request, bool& supported) noexcept {
         iovec into{request.next_byte(), request.length - request.done};
         const ssize_t got =
             ::preadv2(request.handle, &into, 1, static_cast<off_t>(request.offset + request.done), RWF_NOWAIT);
-        if (got < 0 && (errno == EAGAIN || errno == EOPNOTSUPP)) {
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {  // whatever it is, a thread asks again and is believed
             supported = errno == EAGAIN;
             return false;
         }
+        if (got == 0) return false;  // the end; or Linux 5.9 or 5.10, which say so of pages they do not have
         if (!request.advance(answer(got))) return true;
     }
 }

@@ -125,7 +125,8 @@ bool is_valid(const command& what) noexcept {
     if (what.environment && !all_valid(*what.environment)) return false;
     for (const stdio* one : {&what.input, &what.output, &what.error})
         if (one->what() == stdio::kind::file && one->given() < 0) return false;
-    return std::ranges::all_of(what.files, [](const auto& one) { return one.first >= 3 && one.second >= 0; });
+    return std::ranges::all_of(
+        what.files, [](const auto& one) { return one.first >= 3 && one.first < (1 << 30) && one.second >= 0; });
 }
 
 int open_limit() noexcept {

@@ -221,7 +221,9 @@ void reactor_uring::handle(const completion& done) noexcept {
     }
     op_slot* slot = slots_.find(op_tag::from_u64(done.user_data));
     CO_WQ_ASSERT(slot, "a completion names an operation that is in flight");
-    CO_WQ_ASSERT(done.result != -EFAULT, "the kernel is never given memory that can go away");
+    // of a file it is its file system's word
+    CO_WQ_ASSERT(done.result != -EFAULT || slot->kind() == op_kind::file,
+                 "the kernel is never given memory that can go away");
     switch (slot->kind()) {
         case op_kind::multishot_poll: return on_poll(*slot, done);
         case op_kind::multishot_accept: return on_accept(*slot, done);

@@ -41,9 +41,28 @@ CO_WQ_IN_CHILD void reset_signals() noexcept {
         ::syscall(SYS_rt_sigaction, number, &default_action, nullptr, kernel_set_bytes);
 }
 
+// By what the system says is open. False: it does not say (no /proc).
+CO_WQ_IN_CHILD bool hide_listed() noexcept {
+    constexpr long name_at = 19, length_at = 16;  // of a linux_dirent64
+    const long folder = ::syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (folder < 0) return false;
+    alignas(8) char block[4096];
+    long got = 0;
+    while ((got = ::syscall(SYS_getdents64, folder, block, sizeof block)) > 0) {
+        for (long at = 0; at < got; at += *reinterpret_cast<unsigned short*>(block + at + length_at)) {
+            int number = 0;
+            const char* digit = block + at + name_at;
+            for (; *digit >= '0' && *digit <= '9'; ++digit) number = number * 10 + (*digit - '0');
+            if (!*digit && number >= 3) ::syscall(SYS_fcntl, number, F_SETFD, FD_CLOEXEC);
+        }
+    }
+    ::syscall(SYS_close, folder);
+    return got == 0;
+}
+
 // Nothing that is open goes into the program but what is placed afterwards.
 CO_WQ_IN_CHILD void hide_files(const child_plan& plan) noexcept {
-    if (::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) == 0) return;
+    if (::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) == 0 || hide_listed()) return;
     for (int number = 3; number < plan.files_max; ++number)  // before Linux 5.11
         ::syscall(SYS_fcntl, number, F_SETFD, FD_CLOEXEC);
 }

@@ -211,6 +211,14 @@ result<hotplug> core::watch(bool with_present) {
 }
 
 void core::report(hotplug_state& stream, libusb_device* which, bool arrived) {
+    // libusb may say twice that a device is there, from its list and from its messages
+    const auto known = std::find(stream.here.begin(), stream.here.end(), which);
+    if (arrived && known != stream.here.end()) return;
+    if (arrived) {
+        stream.here.push_back(which);
+    } else if (known != stream.here.end()) {
+        stream.here.erase(known);
+    }
     const auto what = arrived ? hotplug_event::kind::arrived : hotplug_event::kind::left;
     stream.events.push_back(hotplug_event{what, device(shared_from_this(), which)});
     stream.changed.set();

@@ -70,6 +70,7 @@ private:
 struct hotplug_state : list_hook<hotplug_state> {
     std::shared_ptr<core> of;  // null: closed
     std::deque<hotplug_event> events;
+    std::vector<libusb_device*> here;  // reported as arrived and not yet as gone; only compared
     event changed;
     int callback = 0;
 };

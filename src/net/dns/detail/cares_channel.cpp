@@ -143,8 +143,8 @@ void cares_channel::on_time(void* self) noexcept {
     me.process(io::no_handle, io::no_handle);
     if (me.in_flight_ == 0) return;
     timeval most{60, 0}, left{};
-    ares_timeout(me.channel_, &most, &left);
-    const duration wait = std::chrono::seconds(left.tv_sec) + std::chrono::microseconds(left.tv_usec);
+    const timeval* const next = ares_timeout(me.channel_, &most, &left);  // `most` itself if nothing is due before
+    const duration wait = std::chrono::seconds(next->tv_sec) + std::chrono::microseconds(next->tv_usec);
     // c-ares counts in milliseconds: a shorter wait would only turn the loop
     me.tick_.set(std::max<duration>(wait, std::chrono::milliseconds(1)));
 }

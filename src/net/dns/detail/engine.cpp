@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <random>
 
@@ -37,7 +38,10 @@ std::uint64_t seed_of(const resolver_options& options) {
     return options.seed != 0 ? options.seed : static_cast<std::uint64_t>(std::random_device()()) << 32 | 1;
 }
 
+// Of what is no regular file, nothing: opening a fifo would wait for its other end.
 std::string beginning_of(const std::string& path) {
+    std::error_code problem;
+    if (!std::filesystem::is_regular_file(path, problem)) return {};
     std::ifstream file(path, std::ios::binary);
     std::string text(config_bytes_max, '\0');
     file.read(text.data(), static_cast<std::streamsize>(text.size()));

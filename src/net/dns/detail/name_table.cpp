@@ -27,6 +27,7 @@ name_record& name_table::begin(std::string_view name, record_type type) {
         forget(*record);
     }
     record->asking_ = true;
+    record->outdated_ = false;
     ++asking_;
     return *record;
 }
@@ -35,6 +36,7 @@ void name_table::settle(name_record& record, answer_ptr come, time_point now, du
     CO_WQ_ASSERT(record.asking_, "a question is answered once");
     record.asking_ = false;
     --asking_;
+    if (record.outdated_) ttl = duration::zero();
     record.known_ = std::move(come);
     record.expires_ = record.true_until_ = saturating_add(now, ttl);
     recent_.push_back(record);
@@ -70,7 +72,10 @@ void name_table::drop(name_record& record) noexcept {
 
 void name_table::flush() noexcept {
     while (name_record* record = recent_.first()) drop(*record);
-    for (auto& [key, asking] : records_) asking.known_ = nullptr;
+    for (auto& [key, asking] : records_) {
+        asking.known_ = nullptr;
+        asking.outdated_ = true;
+    }
     CO_WQ_ASSERT(entries_ == 0 && bytes_ == 0, "all kept records are in the list");
 }
 

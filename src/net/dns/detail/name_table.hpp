@@ -46,6 +46,7 @@ private:
     time_point expires_{}, true_until_{};
     std::size_t bytes_ = 0;
     bool asking_ = false;
+    bool outdated_ = false;  // asked before the last flush: the answer is for those who wait, and not kept
 };
 
 class name_table {
