@@ -26,7 +26,8 @@ const std::vector<column>& columns() {
     static const std::vector<column> all = [] {
         std::vector<column> made{{"epoll", {{io::reactor_kind::epoll, 0}}}, {"uring", {{io::reactor_kind::uring, 0}}}};
         made.push_back({"sim", {}});
-        for (std::uint64_t seed = 1; seed <= 20; ++seed) made.back().backends.push_back({io::reactor_kind::sim, seed});
+        for (std::uint64_t seed = 1; seed <= variant::seeds_max; ++seed)
+            made.back().backends.push_back({io::reactor_kind::sim, seed});
         return made;
     }();
     return all;
@@ -43,9 +44,10 @@ const char* not_applicable(const variant& one, cell at, const io::test::backend&
 std::string run(const variant& one, cell at, const column& on) {
     std::string text;
     for (const io::test::backend& backend : on.backends)
-        for (const std::string& wrong : run_cell(one, backend, at))
-            text += std::string(one.name) + ", " + name_of(at) + ", " + on.name +
-                    (backend.seed ? " seed " + std::to_string(backend.seed) : "") + ": " + wrong + "\n";
+        if (backend.seed <= one.seeds)
+            for (const std::string& wrong : run_cell(one, backend, at))
+                text += std::string(one.name) + ", " + name_of(at) + ", " + on.name +
+                        (backend.seed ? " seed " + std::to_string(backend.seed) : "") + ": " + wrong + "\n";
     return text;
 }
 

@@ -78,7 +78,8 @@ consteval plan plan_of_accept() {
 }  // namespace
 
 std::vector<variant> net_tls_dtls_awaiter_rows() {
-    return {{"DTLS recv", &make<dtls_recv>, plan_of_recv()}, {"DTLS accept", &make<dtls_accept>, plan_of_accept()}};
+    return with_few_seeds(
+        {{"DTLS recv", &make<dtls_recv>, plan_of_recv()}, {"DTLS accept", &make<dtls_accept>, plan_of_accept()}});
 }
 
 }  // namespace co_wq::contract

@@ -237,16 +237,18 @@ consteval plan shaking_plan() {
 }  // namespace
 
 std::vector<variant> net_tls_recv_awaiter_rows() {
-    return {{"TLS recv", &make<tls_recv>, receiving_plan("ok x", "ok x|stopped")},
-            {"TLS recv of the end", &make<tls_recv_of_end>, receiving_plan("ok ", "ok |stopped")}};
+    return with_few_seeds({{"TLS recv", &make<tls_recv>, receiving_plan("ok x", "ok x|stopped")},
+                           {"TLS recv of the end", &make<tls_recv_of_end>, receiving_plan("ok ", "ok |stopped")}});
 }
 std::vector<variant> net_tls_recv_lease_awaiter_rows() {
-    return {{"TLS recv_lease", &make<tls_lease_recv>, receiving_plan("ok x", "ok x|stopped")}};
+    return with_few_seeds({{"TLS recv_lease", &make<tls_lease_recv>, receiving_plan("ok x", "ok x|stopped")}});
 }
 std::vector<variant> net_tls_send_awaiter_rows() {
-    return {{"TLS send_all, 100 bytes", &make<tls_send<100>>, sending_plan},
-            {"TLS send_all, 100 kB", &make<tls_send<100'000>>, sending_plan}};
+    return with_few_seeds({{"TLS send_all, 100 bytes", &make<tls_send<100>>, sending_plan},
+                           {"TLS send_all, 100 kB", &make<tls_send<100'000>>, sending_plan}});
 }
-std::vector<variant> net_tls_handshake_awaiter_rows() { return {{"TLS handshake", &make<shaking>, shaking_plan()}}; }
+std::vector<variant> net_tls_handshake_awaiter_rows() {
+    return with_few_seeds({{"TLS handshake", &make<shaking>, shaking_plan()}});
+}
 
 }  // namespace co_wq::contract

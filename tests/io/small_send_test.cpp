@@ -52,6 +52,18 @@ task<void> fill(socket& to) {
     };
     const result<void> full = co_await with_timeout(20ms, floods(to));
     EXPECT_EQ(full.error(), errc::timed_out);
+    // the kernel may still move what is there: it is full when nothing more goes in for a while
+    const std::byte one[1]{std::byte{'f'}};
+    for (;;) {
+        co_await sleep_for(5ms);
+        int more = 0;
+        for (;; ++more) {
+            const result<std::size_t> sent = to.send_now(one);
+            EXPECT_TRUE(sent.has_value());
+            if (!sent || *sent == 0) break;
+        }
+        if (more == 0) co_return;
+    }
 }
 
 TEST_P(small_send_on, sizes_around_the_limit_arrive_whole_however_they_are_sent) {

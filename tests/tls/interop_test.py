@@ -138,29 +138,38 @@ class Interop(unittest.TestCase):
 
     def test_openssl_s_client(self) -> None:
         for version in ("-tls1_2", "-tls1_3"):
-            done = run("openssl", "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-servername", "localhost",
-                       "-CAfile", self.house.at("ca.pem"), "-verify_return_error", "-verify_hostname", "localhost",
-                       "-alpn", "echo", version, "-quiet", "-no_ign_eof", input="hello\nK\nover TLS\n")
-            self.assertIn("hello\n", done.stdout, done.stderr)
+            words = ["openssl", "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-servername", "localhost",
+                     "-CAfile", self.house.at("ca.pem"), "-verify_return_error", "-verify_hostname", "localhost",
+                     "-alpn", "echo", version, "-quiet", "-no_ign_eof"]
+            self.say(words, (("hello", "hello"), ("over TLS", "over TLS")))
 
     def test_openssl_s_client_updates_keys_and_resumes(self) -> None:
         session = self.house.at("session")
         common = ["openssl", "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-servername", "localhost",
                   "-CAfile", self.house.at("ca.pem")]
-        # a line K sends a key update that asks for ours; the read of the echo comes first, so that tickets are there
-        with subprocess.Popen([*common, "-sess_out", session], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True) as first:
-            for line in ("one", "K", "two"):
-                first.stdin.write(line + "\n")
-                first.stdin.flush()
-                while line != "K" and first.stdout.readline() != line + "\n":
-                    self.assertIsNone(first.poll())
-            first.stdin.write("Q\n")
-            first.stdin.flush()
-            first.stdin.close()
-            first.stdout.read()
+        # a line K sends a key update that asks for ours; the first echo comes before it, so that tickets are there
+        self.say([*common, "-sess_out", session], (("one", "one"), ("K", "KEYUPDATE"), ("two", "two"), ("Q", "DONE")))
         again = run(*common, "-sess_in", session, input="Q\n")
         self.assertIn("Reused, TLSv1.3", again.stdout, again.stderr)
+
+    def say(self, words: list[str], lines: tuple[tuple[str, str], ...]) -> None:
+        """Gives the program each line when it has answered the one before; its input stays open until then, for it
+        ends at once with it, and it takes a line for a command only when it reads it alone."""
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True) as program:
+            watchdog = threading.Timer(LIMIT_S, program.kill)
+            watchdog.start()
+            said = []
+            for line, answer in lines:
+                program.stdin.write(line + "\n")
+                program.stdin.flush()
+                while not said or said[-1] != answer + "\n":
+                    said.append(program.stdout.readline())
+                    self.assertTrue(said[-1], "".join(said))
+                said.append("")
+            program.stdin.close()
+            program.stdout.read()
+            watchdog.cancel()
 
     def test_socat_client(self) -> None:
         done = run("socat", "-t", "30", "-", f"OPENSSL:127.0.0.1:{self.server.port},cafile={self.house.at('ca.pem')},"
