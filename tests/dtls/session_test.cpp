@@ -181,6 +181,71 @@ TEST_P(dtls, a_connect_that_nobody_answers_repeats_itself_until_its_deadline) {
     expect_quiet();
 }
 
+// ---- a server that goes and comes again
+
+// Between one client and a server.
+struct relay {
+    udp_socket socket;
+    socket_address server, client{};
+};
+task<void> pass_on(relay& by) {
+    std::byte room[2048];
+    for (;;) {
+        const result<io::received> got = co_await by.socket.recv_from(room);
+        if (!got) co_return;
+        if (got->from != by.server) by.client = got->from;
+        const socket_address to = got->from == by.server ? by.client : by.server;
+        (void)by.socket.socket().send_to_now({.data = const_bytes(room).first(got->size), .to = to});
+    }
+}
+
+task<void> refused_often(io::event_loop& loop) {
+    const dtls_listener here = listen(loop);
+    relay by{*udp_socket::bind(loop, socket_address::loopback(0)), *here.local_address()};
+    const socket_address at = *by.socket.local_address();
+    counting_scope between(loop);
+    between.spawn(pass_on(by));
+    const result<dtls_session> client = co_await connect(loop, at);
+    EXPECT_TRUE(client.has_value());
+    if (!client) co_return;
+    const result<dtls_session> server = co_await here.accept();
+    EXPECT_TRUE(server.has_value());
+    if (!server) co_return;
+    between.destroy_all();
+    by.socket.close();
+    std::byte room[100];
+    int refusals = 0;
+    // the kernel may still be letting go of the socket when the first is sent
+    for (int i = 0; i < 1000 && refusals < 100; ++i) {
+        const std::string sent = co_await say(*client, "anybody?");
+        const result<dtls_message> told = co_await with_timeout(50ms, client->recv(room));
+        if (!told && told.error() == errc::connection_refused) ++refusals;
+    }
+    EXPECT_EQ(refusals, 100);
+    result<udp_socket> again = udp_socket::bind(loop, at);
+    for (int i = 0; i < 1000 && !again; ++i) {
+        (void)co_await sleep_for(1ms);
+        again = udp_socket::bind(loop, at);
+    }
+    EXPECT_TRUE(again.has_value());
+    if (!again) co_return;
+    by.socket = std::move(*again);
+    between.spawn(pass_on(by));
+    std::string heard = co_await say(*server, "I am back");
+    EXPECT_EQ(heard, "ok");
+    result<dtls_message> got = fail(errc::connection_refused);
+    // what was sent last may have been refused after it was asked for
+    for (int i = 0; i < 10 && !got && got.error() == errc::connection_refused; ++i)
+        got = co_await with_timeout(10s, client->recv(room));
+    EXPECT_TRUE(got.has_value()) << explain(got.error());
+    if (got) EXPECT_EQ(as_text(const_bytes(room).first(got->size)), "I am back");
+    between.destroy_all();
+}
+TEST_P(dtls, a_client_that_was_refused_for_long_hears_its_server_again) {
+    loop->run(refused_often(*loop));
+    expect_quiet();
+}
+
 task<void> wrong_options(io::event_loop& loop) {
     client_options streams = client_defaults();
     streams.over = transport::streams;

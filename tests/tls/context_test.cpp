@@ -130,7 +130,7 @@ TEST(tls_client_context, refuses_what_it_cannot_use) {
     EXPECT_EQ(client_context::make({.trusted = ours, .alpn = {std::string(256, 'x')}}).error(), errc::invalid_argument);
     EXPECT_EQ(client_context::make({.trusted = ours, .ciphers = "NO-SUCH-CIPHER"}).error(), errc::invalid_argument);
     const client_context context = *client_context::make({.trusted = ours});
-    for (const char* wrong : {"", "a b", "a\nb", "ex\xc3\xa4mple.net", "a/b"})
+    for (const char* wrong : {"", "a b", "a\nb", "ex\xc3\xa4mple.net", "a/b", ".example.net", "a..b", "a..", "."})
         EXPECT_EQ(context.open(wrong, "").error(), errc::invalid_argument) << wrong;
 }
 

@@ -215,6 +215,26 @@ TEST_P(tls_handshake, sessions_are_resumed) {
     }
 }
 
+// Whoever was verified as one host is not believed to be another because the key is the same.
+TEST_P(tls_handshake, a_session_of_one_host_does_not_stand_for_another) {
+    for (const version most : {version::tls_1_2, version::tls_1_3}) {
+        const client_context clients = home.clients({.maximum = most});
+        const server_context servers = home.servers();
+        connect_options same;
+        same.session_key = "same";
+        both made = loop->run(shake(*loop, clients, servers, "example.net", same));
+        ASSERT_TRUE(made.client.has_value()) << explain(made.client.error());
+        EXPECT_EQ(loop->run(send_text(*made.server, "x")), "ok");
+        EXPECT_EQ(loop->run(read_text(*made.client, 1)), "x");
+        EXPECT_GT(clients.sessions(), 0u);
+        const both other = loop->run(shake(*loop, clients, servers, "other.example.net", same));
+        EXPECT_EQ(other.client.error(), errc::certificate_wrong_host);
+        const both again = loop->run(shake(*loop, clients, servers, "example.net", same));
+        ASSERT_TRUE(again.client.has_value());
+        EXPECT_TRUE(again.client->resumed());
+    }
+}
+
 TEST_P(tls_handshake, sessions_are_bounded_and_can_be_switched_off) {
     const client_context clients = home.clients({.sessions_max = 3});
     const server_context servers = home.servers();

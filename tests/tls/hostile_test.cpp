@@ -1,6 +1,8 @@
 // Peers and networks that do what they should not.
 #include <optional>
 
+#include "net/tls/detail/awaiters.hpp"
+#include "net/tls/detail/session.hpp"
 #include "world.hpp"
 
 namespace co_wq::net::tls::test {
@@ -294,6 +296,110 @@ TEST_P(tls_hostile, a_handshake_can_be_destroyed_and_stopped_anywhere) {
             loop->run(play(*this, at, destroyed));
         }
     }
+    expect_quiet();
+}
+
+// ---- a flood of records that are no data
+
+// A client whose records are made by hand; every byte goes out by itself.
+struct hand_client {
+    explicit hand_client(io::socket to) : socket(std::move(to)) {
+        SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_set_connect_state(ssl.get());
+    }
+    std::string take_output() {
+        std::string text(BIO_ctrl_pending(SSL_get_wbio(ssl.get())), '\0');
+        if (!text.empty()) (void)BIO_read(SSL_get_wbio(ssl.get()), text.data(), static_cast<int>(text.size()));
+        return text;
+    }
+    task<bool> shake() {
+        std::vector<std::byte> room(16 * 1024);
+        for (;;) {
+            const int done = SSL_do_handshake(ssl.get());
+            const std::string out = take_output();
+            const result<void> sent = co_await socket.send_all(as_bytes(out));
+            if (done == 1 || !sent) co_return done == 1 && sent;
+            const result<std::size_t> got = co_await socket.recv(room);
+            if (!got || *got == 0) co_return false;
+            (void)BIO_write(SSL_get_rbio(ssl.get()), room.data(), static_cast<int>(*got));
+        }
+    }
+    // In pieces that no record fits.
+    task<void> flood(std::string& text) {
+        for (std::size_t at = 0; at < text.size();) {
+            const std::size_t size = std::min<std::size_t>(30'011, text.size() - at);
+            const result<void> sent = co_await socket.send_all(as_bytes(std::string_view(text).substr(at, size)));
+            EXPECT_TRUE(sent.has_value());
+            if (!sent) co_return;
+            at += size;
+        }
+    }
+    io::socket socket;
+    detail::ctx_ptr context{SSL_CTX_new(TLS_client_method())};
+    detail::ssl_ptr ssl{SSL_new(context.get())};
+};
+
+struct flood_count {
+    std::size_t messages = 0, seen = 0, most = 0;
+    bool over = false;
+};
+void count_messages(int sent, int, int type, const void*, std::size_t, SSL*, void* into) {
+    if (sent == 0 && type == SSL3_RT_HANDSHAKE) ++static_cast<flood_count*>(into)->messages;
+}
+// How much came between two turns of somebody else.
+task<void> watch(flood_count& of) {
+    while (!of.over) {
+        of.most = std::max(of.most, of.messages - of.seen);
+        of.seen = of.messages;
+        co_await yield();
+    }
+}
+task<void> shake_into(hand_client& client, bool& done) { done = co_await client.shake(); }
+
+TEST_P(tls_hostile, a_flood_of_key_updates_leaves_others_their_turn) {
+    if (simulated()) GTEST_SKIP() << "its time stands still while somebody yields for ever";
+    auto play = [](tls_hostile& test) -> task<void> {
+        io::test::connection raw = co_await io::test::make_connection(*test.loop);
+        hand_client client(std::move(raw.near));
+        flood_count count;
+        SSL* const native = *test.home.servers().open();
+        SSL_set_msg_callback(native, &count_messages);
+        SSL_set_msg_callback_arg(native, &count);
+        detail::session server(std::move(raw.far), native, std::vector<std::byte>());
+        counting_scope scope(*test.loop);
+        bool shaken = false;
+        scope.spawn(shake_into(client, shaken), "client");
+        const result<void> accepted = co_await detail::handshake_awaiter(server);
+        EXPECT_TRUE(accepted.has_value());
+        co_await scope.join();
+        EXPECT_TRUE(shaken);
+        if (!accepted || !shaken) co_return;
+        // of several lengths: how a record lies at the end of what was read decides what OpenSSL does
+        for (std::size_t length = 6; length < 22 && !testing::Test::HasFailure(); ++length) {
+            EXPECT_EQ(SSL_set_block_padding(client.ssl.get(), length), 1);
+            const int updates = 4'000;
+            for (int i = 0; i < updates; ++i) {
+                EXPECT_EQ(SSL_key_update(client.ssl.get(), SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+                EXPECT_EQ(SSL_do_handshake(client.ssl.get()), 1);
+            }
+            EXPECT_EQ(SSL_write(client.ssl.get(), "end", 3), 3);
+            std::string text = client.take_output();
+            scope.spawn(client.flood(text), "flood");
+            for (int i = 0; i < 10; ++i) (void)co_await sleep_for(100us);  // as much as the way holds
+            count = flood_count{};
+            scope.spawn(watch(count), "watch");
+            co_await yield();
+            std::vector<std::byte> room(100);
+            const result<std::size_t> got = co_await detail::recv_awaiter(server, room);
+            count.most = std::max(count.most, count.messages - count.seen);
+            count.over = true;
+            co_await scope.join();
+            EXPECT_EQ(got ? std::string(as_text(const_bytes(room).first(*got))) : explain(got.error()), "end");
+            EXPECT_EQ(count.messages, static_cast<std::size_t>(updates));
+            EXPECT_LE(count.most, 2'000u) << length;  // 27 bytes each: what one read of the socket holds, and a bit
+        }
+    };
+    loop->run(play(*this));
     expect_quiet();
 }
 

@@ -30,6 +30,8 @@ int keep_session(SSL* connection, SSL_SESSION* session) noexcept {
 
 bool is_host_name(std::string_view host) noexcept {
     if (host.empty() || host.size() > 253) return false;
+    // OpenSSL takes one that begins with a dot for every name below it
+    if (host.front() == '.' || host.back() == '.' || host.find("..") != host.npos) return false;
     for (const char c : host) {
         const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
                           c == '.' || c == '_';

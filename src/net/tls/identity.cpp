@@ -123,7 +123,10 @@ result<std::string> read_file(const std::string& path) {
     char block[16 * 1024];
     while (from.read(block, sizeof block) || from.gcount() > 0) {
         text.append(block, static_cast<std::size_t>(from.gcount()));
-        if (text.size() > file_bytes_max) return fail(errc::limit_exceeded);
+        if (text.size() <= file_bytes_max) continue;
+        OPENSSL_cleanse(text.data(), text.size());
+        OPENSSL_cleanse(block, sizeof block);
+        return fail(errc::limit_exceeded);
     }
     OPENSSL_cleanse(block, sizeof block);
     return text;

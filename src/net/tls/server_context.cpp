@@ -159,7 +159,11 @@ result<detail::ctx_ptr> make_native(server_options options, const keys_pointer& 
     if (!wire->empty()) SSL_CTX_set_alpn_select_cb(context, &choose_protocol, nullptr);
     SSL_CTX_set_tlsext_servername_callback(context, &check_name);
     SSL_CTX_set_cert_cb(context, &choose_certificate, nullptr);
-    if (over == transport::datagrams) detail::dtls_engine::take_cookies(context);
+    if (over == transport::datagrams) {
+        detail::dtls_engine::take_cookies(context);
+        // how much memory a message of a client's may ask for; only certificates are ever long
+        if (options.ask == client_certificates::none) SSL_CTX_set_max_cert_list(context, 16 * 1024);
+    }
     auto kept = std::make_unique<snapshot>();
     kept->identities = std::move(options.identities);
     kept->known_names_only = options.known_names_only;

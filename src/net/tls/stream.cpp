@@ -92,7 +92,8 @@ task<result<void>> shake_hands(detail::session& with) {
 }
 
 std::string key_for(const socket_stream& transport, const std::string& host, const connect_options& options) {
-    if (!options.session_key.empty()) return options.session_key;
+    // a session is as good as the host that was verified for it, so it stands for no other
+    if (!options.session_key.empty()) return host + '\n' + options.session_key;
     const result<io::socket_address> peer = transport.peer_address();
     if (!peer || host.empty()) return {};
     const bool local = peer->family() == io::address_family::local;

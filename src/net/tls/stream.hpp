@@ -100,7 +100,7 @@ static_assert(byte_stream<stream>);
 
 struct connect_options {
     connect_options() noexcept {}  // no aggregate: g++ 12 destroys those twice where they are given to a coroutine
-    // Where sessions for this server are remembered: the host and the connection's port unless it is given.
+    // Where sessions for this server are remembered, together with the host: the connection's port unless it is given.
     std::string session_key;
     // A server that chooses none of our application protocols is refused: no_common_protocol.
     bool alpn_required = false;

@@ -4,6 +4,15 @@
 #include <array>
 
 namespace co_wq::net::tls::detail {
+namespace {
+
+// Each such error took a message that somebody had to send, so they may come for ever and never make the loop spin.
+bool told_by_a_router(const error& why) noexcept {
+    return why == errc::connection_refused || why == errc::message_too_long || why == errc::host_unreachable ||
+           why == errc::network_unreachable;
+}
+
+}  // namespace
 
 result<void> check_options(const dtls_options& options) noexcept {
     const bool good = options.path_bytes >= path_bytes_min && options.first_wait >= std::chrono::milliseconds(1) &&
@@ -55,8 +64,13 @@ task<bool> dtls_endpoint::receive_batch(dtls_endpoint& self) {
         came[i].into = block.block().subspan(i * self.datagram_bytes_, self.datagram_bytes_);
     const result<std::size_t> got = co_await self.socket_.recv_batch(std::span(came).first(count));
     if (!got) {
-        if (got.error() == errc::closed || ++self.failures_ > failures_max) co_return false;
-        self.hear(got.error());
+        const error why = got.error();
+        if (why == errc::closed) co_return false;
+        if (!told_by_a_router(why) && ++self.failures_ > failures_max) {
+            self.lost(why);
+            co_return false;
+        }
+        self.hear(why);
         co_return true;
     }
     self.failures_ = 0;

@@ -47,6 +47,8 @@ public:
 protected:
     virtual void arrived(const io::socket_address& from, const_bytes datagram) noexcept = 0;
     virtual void hear(error of_network) noexcept = 0;
+    // The socket does not receive any more.
+    virtual void lost(error why) noexcept = 0;
 
 private:
     static constexpr std::size_t batch_max = 16, datagram_bytes_min = 2048, block_bytes = 64 * 1024;
@@ -87,6 +89,9 @@ private:
     }
     void hear(error of_network) noexcept override {
         if (one_) one_->hear(of_network);
+    }
+    void lost(error why) noexcept override {
+        if (one_) one_->fail_with(why);
     }
     dtls_association* one_ = nullptr;
 };

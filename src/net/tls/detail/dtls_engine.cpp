@@ -15,6 +15,7 @@ namespace {
 constexpr duration wait_max = std::chrono::seconds(60);
 // OpenSSL puts a flight together in a buffer of this size, and would cut records at its end.
 constexpr std::size_t flight_bytes_max = 4096;
+constexpr unsigned early_records_max = 4;
 constexpr std::size_t message_bytes_max = SSL3_RT_MAX_PLAIN_LENGTH;
 // What a path may carry, down to what each does and OpenSSL takes.
 constexpr std::array<std::size_t, 6> path_steps{4096, 1500, 1280, 1024, 576, path_bytes_min};
@@ -204,6 +205,11 @@ bool dtls_engine::feed(const_bytes datagram, time_point now) noexcept {
     // one record at a time: several together may be more than OpenSSL reads with one call
     while (const std::optional<record> one = take_record(datagram)) {
         if (one->epoch > 0 && one->body().size() < sealed_bytes_min()) continue;
+        // OpenSSL keeps up to a hundred of them, each with a whole read buffer; the peer sends again what is lost
+        if (one->epoch > 0 && !opens_sealed() && early_++ == early_records_max) {
+            --early_;
+            continue;
+        }
         input_ = one->whole;
         has_input_ = true;
         drive();
@@ -213,6 +219,13 @@ bool dtls_engine::feed(const_bytes datagram, time_point now) noexcept {
     input_ = {};
     rest();
     return effect_;
+}
+
+// The peer's change of its keys was due and has come; behind the handshake too.
+bool dtls_engine::opens_sealed() const noexcept {
+    if (phase_ != phase::shaking_hands) return true;
+    const OSSL_HANDSHAKE_STATE at = SSL_get_state(ssl_.get());
+    return at == TLS_ST_SR_CHANGE || at == TLS_ST_CR_CHANGE;
 }
 
 // OpenSSL 3.0 ends the connection for a sealed record that is shorter than its seal: anybody could send one.

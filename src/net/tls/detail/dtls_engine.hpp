@@ -97,6 +97,7 @@ private:
     void set_timer(timeval* openssls) noexcept;
     void set_path(std::size_t bytes) noexcept;
     std::size_t sealed_bytes_min() const noexcept;
+    bool opens_sealed() const noexcept;
     void drive() noexcept;
     void read_messages() noexcept;
     void smaller_while_too_long() noexcept;
@@ -111,6 +112,7 @@ private:
     error error_ = errc::closed;
     const_bytes input_{};
     bool has_input_ = false, peeking_ = false;
+    unsigned early_ = 0;  // sealed records that came before their key
     bool retransmitting_ = false, too_long_ = false, effect_ = false, heard_ = false, said_goodbye_ = false;
     std::optional<error> output_error_;
     std::size_t path_bytes_;

@@ -41,7 +41,7 @@ void dtls_server::erase(table::iterator at) noexcept {
     at->second.who->list_hook<in_turn>::unlink();
     --number_in(at->second.at);
     table_.erase(at);
-    if (waiting_.empty() && !closed_) acceptable_.reset();
+    if (waiting_.empty() && !closed_ && !lost_) acceptable_.reset();
 }
 
 // ---- what arrives
@@ -161,6 +161,7 @@ task<result<association_ptr>> dtls_server::accept(std::shared_ptr<dtls_server> s
         const result<void> waited = co_await self->acceptable_.wait();
         if (!waited) co_return std::unexpected(waited.error());
         if (self->closed_) co_return fail(errc::closed);
+        if (self->lost_) co_return std::unexpected(*self->lost_);
         dtls_association* const first = self->waiting_.first();
         if (!first) {
             self->acceptable_.reset();
@@ -171,6 +172,14 @@ task<result<association_ptr>> dtls_server::accept(std::shared_ptr<dtls_server> s
         if (self->waiting_.empty()) self->acceptable_.reset();
         co_return std::exchange(one.kept, nullptr);
     }
+}
+
+void dtls_server::lost(error why) noexcept {
+    lost_ = why;
+    std::vector<association_ptr> all;
+    for (const auto& [address, one] : table_) all.push_back(one.who->shared_from_this());
+    for (const association_ptr& one : all) one->fail_with(why);  // which takes it out
+    acceptable_.set();
 }
 
 void dtls_server::close() noexcept {

@@ -44,6 +44,7 @@ private:
 
     void arrived(const io::socket_address& from, const_bytes datagram) noexcept override;
     void hear(error) noexcept override {}
+    void lost(error why) noexcept override;
     void greet(const io::socket_address& from, const client_hello& hello, const_bytes datagram) noexcept;
     void admit(const io::socket_address& from, const client_hello& hello, const_bytes datagram);
     bool make_place() noexcept;
@@ -60,6 +61,7 @@ private:
     intrusive_list<dtls_association, in_turn> waiting_, lingering_;
     dtls_flag acceptable_;
     bool closed_ = false;
+    std::optional<error> lost_;
     table table_;
 };
 

@@ -26,7 +26,13 @@ bool outgoing::put(const_bytes data) {
     if (failure_) return true;
     if (!empty() && kept_.size() - begin_ + data.size() > kept_bytes_max) return false;
     const std::size_t sent = empty() ? send_now(data) : 0;
-    if (sent < data.size()) kept_.insert(kept_.end(), data.begin() + static_cast<std::ptrdiff_t>(sent), data.end());
+    if (sent == data.size()) return true;
+    // what has gone out makes room before more memory is taken, or it would grow for ever behind a slow reader
+    if (begin_ > 0 && kept_.size() + data.size() - sent > kept_.capacity()) {
+        kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(begin_));
+        begin_ = 0;
+    }
+    kept_.insert(kept_.end(), data.begin() + static_cast<std::ptrdiff_t>(sent), data.end());
     return true;
 }
 

@@ -28,6 +28,9 @@ public:
     void flush() noexcept;
 
     bool empty() const noexcept { return begin_ == kept_.size(); }
+    std::size_t kept_bytes() const noexcept { return kept_.size() - begin_; }
+    // What it holds for them: twice kept_bytes_max at most.
+    std::size_t memory_bytes() const noexcept { return kept_.capacity(); }
     // Nothing gets out any more; what is put is dropped.
     const std::optional<error>& failure() const noexcept { return failure_; }
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "net/tls/errors.hpp"
 
@@ -35,6 +36,11 @@ struct session::bio_calls {
             if (me.received_begin_ == me.received_.size()) std::vector<std::byte>().swap(me.received_);
             if (me.received_.empty()) me.received_begin_ = 0;
             return static_cast<int>(moved);
+        }
+        // the socket is asked once by each call: what floods us would keep OpenSSL inside for as long as it comes
+        if (std::exchange(me.socket_read_, true)) {
+            BIO_set_retry_read(bio);
+            return -1;
         }
         io::descriptor& entry = *me.socket_.where().entry;
         op_slot::io_payload io{into, static_cast<std::uint32_t>(size), entry.index};
@@ -101,6 +107,11 @@ bool session::attach_bio() noexcept {
     return true;
 }
 
+void session::enter() noexcept {
+    ERR_clear_error();
+    socket_empty_ = socket_read_ = false;
+}
+
 error session::transport_or(errc otherwise) const noexcept {
     if (socket_error_) return *socket_error_;
     if (out_.failure()) return *out_.failure();
@@ -136,8 +147,7 @@ std::int32_t session::reading::attempt(op_slot::io_payload& io) noexcept {
 std::int32_t session::shake_hands() noexcept {
     begun_ = true;
     for (int i = 0; i < records_in_a_turn; ++i) {
-        ERR_clear_error();
-        socket_empty_ = false;
+        enter();
         const int outcome = SSL_do_handshake(ssl_.get());
         if (outcome == 1) {
             kept_inside_ = SSL_has_pending(ssl_.get()) == 1;
@@ -159,13 +169,12 @@ std::int32_t session::fill(bytes into) noexcept {
     int tries = 0;
     for (; !read_end_ && total < into.size() && tries < records_in_a_turn; ++tries) {
         if (total > 0 && SSL_has_pending(ssl_.get()) == 0 && !socket_.maybe_readable()) break;
-        ERR_clear_error();
-        socket_empty_ = false;
+        enter();
         std::size_t got = 0;
         const int outcome = SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &got);
         total += got;
         last = outcome == 1 ? step::done : judge_read(outcome);
-        if (last == step::wait || last == step::over) break;
+        if (last != step::done) break;  // others have their turn, also when something came that was no data
     }
     kept_inside_ = last != step::wait && SSL_has_pending(ssl_.get()) == 1;
     if (total > 0) return static_cast<std::int32_t>(total);
@@ -249,7 +258,7 @@ std::int32_t session::write(const_bytes& data) noexcept {
         if (data.empty()) return 0;
         if (send_ended_) return session_knows;
         if (i == records_in_a_turn) return io::once_more;
-        ERR_clear_error();
+        enter();
         if (++records_sent_ >= rekey_after_ && SSL_version(ssl_.get()) >= TLS1_3_VERSION) {
             records_sent_ = 0;
             (void)SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
@@ -288,7 +297,7 @@ void session::send_rest() noexcept {
 result<void> session::end_sending() noexcept {
     if (std::exchange(send_ended_, true)) return {};
     if (write_error_ || out_.failure()) return fail(out_.failure().value_or(write_error()));
-    ERR_clear_error();
+    enter();
     const int outcome = SSL_shutdown(ssl_.get());
     if (outcome < 0) {
         write_error_ = take_error(errc::other, ssl_.get());
@@ -305,7 +314,7 @@ result<void> session::end_sending() noexcept {
 result<void> session::update_keys(bool peers_too) noexcept {
     if (write_error_) return fail(*write_error_);
     if (send_ended_) return fail(errc::broken_pipe);
-    ERR_clear_error();
+    enter();
     if (SSL_version(ssl_.get()) < TLS1_3_VERSION) return fail(errc::not_supported);
     const int kind = peers_too ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
     if (SSL_key_update(ssl_.get(), kind) != 1 || SSL_do_handshake(ssl_.get()) != 1)

@@ -80,6 +80,8 @@ private:
     enum class step : std::uint8_t { done, again, wait, over };
     struct bio_calls;
 
+    // Before each call of OpenSSL's that may read or write.
+    void enter() noexcept;
     std::int32_t shake_hands() noexcept;
     std::int32_t fill(bytes into) noexcept;
     std::int32_t lend(op_slot::io_payload& io) noexcept;
@@ -109,6 +111,7 @@ private:
     bool begun_ = false;  // a handshake attempt was made
     bool kept_inside_ = false;  // OpenSSL may have bytes or records that it has not given out
     bool socket_empty_ = false;  // the last read of the socket said so
+    bool socket_read_ = false;  // by the call that is under way
     bool socket_ended_ = false;
     bool send_ended_ = false;
     bool begun_to_take_ = false;  // some of the send's bytes are on their way

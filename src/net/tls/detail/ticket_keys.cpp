@@ -19,7 +19,7 @@ bool ticket_keys::rotate(time_point now) noexcept {
     if (RAND_bytes(fresh.name.data(), static_cast<int>(fresh.name.size())) != 1 ||
         RAND_priv_bytes(fresh.cipher.data(), static_cast<int>(fresh.cipher.size())) != 1 ||
         RAND_priv_bytes(fresh.digest.data(), static_cast<int>(fresh.digest.size())) != 1)
-        return false;
+        return OPENSSL_cleanse(&fresh, sizeof fresh), false;
     fresh.made = now;
     wipe(older_);
     if (newest_ && now - newest_->made < 2 * lifetime_) older_ = newest_;
@@ -53,17 +53,24 @@ int ticket_keys::seal_or_open(unsigned char name[16], unsigned char* iv, EVP_CIP
                               bool seal) noexcept {
     key with{};
     bool renew = false;
+    // on every way out: what a server's tickets are sealed with is not left on the stack
+    struct wiped {
+        key& what;
+        ~wiped() { OPENSSL_cleanse(&what, sizeof what); }
+    } const at_the_end{with};
     if (seal) {
-        const std::optional<key> newest = current(steady_now());
+        std::optional<key> newest = current(steady_now());
         if (!newest) return -1;
         with = *newest;
+        wipe(newest);
         std::copy(with.name.begin(), with.name.end(), name);
         if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
     } else {
-        const std::optional<found> known = find(name, steady_now());
+        std::optional<found> known = find(name, steady_now());
         if (!known) return 0;  // a full handshake
         with = known->with;
         renew = known->renew;
+        OPENSSL_cleanse(&known->with, sizeof known->with);
     }
     char sha256[] = "SHA256";
     OSSL_PARAM parameters[] = {
@@ -71,7 +78,6 @@ int ticket_keys::seal_or_open(unsigned char name[16], unsigned char* iv, EVP_CIP
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0), OSSL_PARAM_construct_end()};
     const bool ready = EVP_MAC_CTX_set_params(digest, parameters) == 1 &&
                        EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, with.cipher.data(), iv, seal ? 1 : 0) == 1;
-    OPENSSL_cleanse(&with, sizeof with);
     if (!ready) return -1;
     return renew ? 2 : 1;
 }
