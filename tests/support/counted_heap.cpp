@@ -7,12 +7,12 @@
 namespace {
 
 constinit std::atomic<std::size_t> allocations = 0;
-constinit std::atomic<bool> failing = false;
+constinit thread_local bool failing = false;
 
 #if !defined(CO_WQ_SANITIZED)
 void* counted(std::size_t bytes, std::size_t alignment) {
     allocations.fetch_add(1, std::memory_order_relaxed);  // a number; it orders nothing
-    if (failing.load(std::memory_order_relaxed)) throw std::bad_alloc();
+    if (failing) throw std::bad_alloc();
     if (void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment)) return memory;
     throw std::bad_alloc();
 }
@@ -20,7 +20,7 @@ void* counted(std::size_t bytes, std::size_t alignment) {
 
 }  // namespace
 
-void co_wq::heap_fails(bool on) noexcept { failing.store(on, std::memory_order_relaxed); }
+void co_wq::heap_fails(bool on) noexcept { failing = on; }
 
 std::size_t co_wq::heap_allocations() noexcept { return allocations.load(std::memory_order_relaxed); }
 

@@ -12,7 +12,7 @@ inline constexpr bool heap_is_counted = false;
 inline constexpr bool heap_is_counted = true;
 #endif
 
-// Whether operator new fails from now on; nothing happens when the heap is not counted.
+// Whether operator new fails on this thread from now on; nothing happens when the heap is not counted.
 void heap_fails(bool on) noexcept;
 
 // Calls so far; 0 for ever when the heap is not counted.
