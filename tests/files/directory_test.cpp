@@ -151,7 +151,9 @@ TEST_P(folders, a_folder_that_cannot_be_read_is_told_and_the_walk_goes_on) {
     if (::geteuid() == 0) {
         // root reads everything: too few descriptors stop it in the same way
         walk_options how;
-        seen all;
+        seen all = loop->run(walked(*loop, folder, how));  // a sanitizer needs descriptors for what it sees first
+        EXPECT_EQ(all.entries.size(), 5u);
+        expect_nothing_left();  // its folders are closed
         {
             const co_wq::test::few_files few(1);
             all = loop->run(walked(*loop, folder, how));
