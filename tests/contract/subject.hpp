@@ -112,7 +112,7 @@ inline task<void> turns(int count) {
 inline constexpr expectation stopped = ends("stopped");
 inline constexpr expectation timed_out = ends("timed out");
 
-// Of an operation on a socket.
+// Of an operation on a socket or a device.
 consteval plan operation_plan(expectation complete, expectation ready, expectation error, expectation completing) {
     return {.complete = complete,
             .ready = ready,

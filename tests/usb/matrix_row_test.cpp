@@ -79,20 +79,8 @@ private:
 
 constexpr const char* never_at_once = "the kernel is asked for every transfer";
 
-consteval plan transfer_plan() {
-    return {.complete = ends("ok data"),
-            .ready = none(never_at_once),
-            .error = ends("endpoint stalled"),
-            .cancel = stopped,
-            .completing = ends("ok data|stopped"),
-            .timeout = timed_out,
-            .owner_closed = ends("closed"),
-            .owner_destroyed = ends("closed"),
-            .frame_destroyed = gone(),
-            .scope_cancelled = stopped,
-            .runtime_stopping = stopped,
-            .runtime_destroyed = gone()};
-}
+constexpr plan transfer_plan =
+    operation_plan(ends("ok data"), none(never_at_once), ends("endpoint stalled"), ends("ok data|stopped"));
 
 class row : public testing::TestWithParam<io::reactor_kind> {
 protected:
@@ -116,9 +104,9 @@ protected:
 };
 
 TEST_P(row, keeps_its_promises_in_every_cell) {
-    const variant all[] = {{"bulk in", &make<transfer<what::bulk>>, transfer_plan()},
-                           {"interrupt in", &make<transfer<what::interrupt>>, transfer_plan()},
-                           {"control", &make<transfer<what::control>>, transfer_plan()}};
+    const variant all[] = {{"bulk in", &make<transfer<what::bulk>>, transfer_plan},
+                           {"interrupt in", &make<transfer<what::interrupt>>, transfer_plan},
+                           {"control", &make<transfer<what::control>>, transfer_plan}};
     for (const variant& one : all)
         for (const cell at : cells) {
             if (one.expected.at(at).how() == expectation::kind::none) continue;
