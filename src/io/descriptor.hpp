@@ -45,11 +45,12 @@ struct alignas(64) descriptor {
     bool owned : 1 = true;       // we close it
     bool closing : 1 = false;    // its owner let go; pins still hold it
     bool watched : 1 = false;    // registered with the kernel
+    bool room_watched : 1 = false;  // and so is room for a writer (epoll)
     bool readable : 1 = true;    // a read may succeed (unknown counts as yes)
     bool writable : 1 = true;
     bool ended : 1 = false;      // hang-up or error seen: reads always return at once
     bool multishot : 1 = false;  // the kernel receives on its own (io_uring)
-    bool in_bulk : 1 = false;    // datagrams came in numbers last time: many are asked for at once
+    std::uint8_t flow : 2 = 0;  // how many datagrams are asked for at once, from how they came (native_datagrams.cpp)
 
     op_tag tag() const noexcept { return {index, generation}; }
 };

@@ -18,8 +18,6 @@ namespace {
 
 // More than this is not taken or given in one call.
 constexpr std::size_t batch_max = datagram_batch_max;
-// Asking for a message costs some 30 ns even if none is there; so few are asked for until that many came.
-constexpr std::size_t batch_first = 4;
 
 // What the system's form of one message needs beside it. Nothing is set before prepare: a batch has many of them.
 struct native_message {
@@ -102,30 +100,56 @@ std::int32_t failure(bool& may_go_on, const outgoing& first) noexcept {
 
 }  // namespace
 
-std::int32_t receive_datagrams(descriptor& entry, op_slot::io_payload& io) noexcept {
-    const std::span all(static_cast<incoming*>(io.data), std::min<std::size_t>(io.length, batch_max));
-    bool more = true;
+namespace {
+
+// The first two of a run are taken one by one: where one comes at a time, an answer to it waits for no second look.
+// Asking for a message costs some 30 ns even if none is there; so few are asked for until that many came.
+constexpr std::uint8_t flow_few = 2, flow_many = 3;
+constexpr std::size_t few = 4;
+
+std::uint8_t next_flow(std::uint8_t before, std::int32_t got) noexcept {
+    if (got < 0) return 0;
+    if (before < flow_few) return before + 1;
+    if (got == 1) return 0;
+    return static_cast<std::size_t>(got) < few ? flow_few : flow_many;
+}
+
+std::int32_t receive_one(descriptor& entry, incoming& into, bool& more) noexcept {
+    native_message one;
+    msghdr header = prepare(one, into);
     // MSG_TRUNC as an argument: the length that it had is told
-    if (all.size() == 1) {
-        native_message one;
-        msghdr header = prepare(one, all[0]);
-        const ssize_t got =
-            retry_interrupted([&] { return ::recvmsg(entry.handle, &header, MSG_TRUNC | MSG_CMSG_CLOEXEC); });
-        if (got >= 0) take(all[0], header, static_cast<std::size_t>(got));
-        const std::int32_t answer = got < 0 ? failure(more) : 1;
-        entry.readable &= more;
-        return answer;
-    }
+    const ssize_t got =
+        retry_interrupted([&] { return ::recvmsg(entry.handle, &header, MSG_TRUNC | MSG_CMSG_CLOEXEC); });
+    if (got < 0) return failure(more);
+    take(into, header, static_cast<std::size_t>(got));
+    return 1;
+}
+
+std::int32_t receive_several(descriptor& entry, std::span<incoming> into, bool& more) noexcept {
     native_message messages[batch_max];
     mmsghdr headers[batch_max];
-    const std::size_t wanted = entry.in_bulk ? all.size() : std::min(all.size(), batch_first);
-    for (std::size_t i = 0; i < wanted; ++i) headers[i] = {prepare(messages[i], all[i]), 0};
+    for (std::size_t i = 0; i < into.size(); ++i) headers[i] = {prepare(messages[i], into[i]), 0};
     const int got = retry_interrupted([&] {
-        return ::recvmmsg(entry.handle, headers, static_cast<unsigned>(wanted), MSG_TRUNC | MSG_CMSG_CLOEXEC, nullptr);
+        return ::recvmmsg(entry.handle, headers, static_cast<unsigned>(into.size()), MSG_TRUNC | MSG_CMSG_CLOEXEC,
+                          nullptr);
     });
-    for (int i = 0; i < got; ++i) take(all[static_cast<std::size_t>(i)], headers[i].msg_hdr, headers[i].msg_len);
-    if (got > 0) entry.in_bulk = static_cast<std::size_t>(got) >= batch_first;
-    const std::int32_t answer = got < 0 ? failure(more) : got;
+    if (got < 0) return failure(more);
+    for (int i = 0; i < got; ++i) take(into[static_cast<std::size_t>(i)], headers[i].msg_hdr, headers[i].msg_len);
+    // Fewer than were asked for: there were no more, or an error came during the call; both make an event of their own.
+    if (static_cast<std::size_t>(got) < into.size()) more = false;
+    return got;
+}
+
+}  // namespace
+
+std::int32_t receive_datagrams(descriptor& entry, op_slot::io_payload& io) noexcept {
+    std::span into(static_cast<incoming*>(io.data), std::min<std::size_t>(io.length, batch_max));
+    if (entry.flow < flow_few) into = into.first(1);
+    if (entry.flow == flow_few) into = into.first(std::min(into.size(), few));
+    bool more = true;
+    const std::int32_t answer =
+        into.size() == 1 ? receive_one(entry, into[0], more) : receive_several(entry, into, more);
+    entry.flow = next_flow(entry.flow, answer) & 3u;
     entry.readable &= more;
     return answer;
 }

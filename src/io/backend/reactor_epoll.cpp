@@ -29,16 +29,31 @@ reactor_epoll::reactor_epoll(op_slab& slots)
 
 reactor_epoll::~reactor_epoll() { ::close(epoll_); }
 
+// A TCP stream tells of room only after it had none. Other files tell each time their peer has taken something: of
+// them room is asked for while a writer waits for it. What others may close keeps the registration it has.
+bool reactor_epoll::tells_room_rarely(const descriptor& entry) noexcept {
+    return entry.kind == descriptor_kind::stream || !entry.owned;
+}
+
+result<void> reactor_epoll::change(descriptor& entry, bool room) noexcept {
+    epoll_event event{EPOLLIN | EPOLLRDHUP | EPOLLET | (room ? EPOLLOUT : 0u), {.u64 = entry.tag().to_u64()}};
+    if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, entry.handle, &event) != 0) return fail(from_errno(errno));
+    entry.room_watched = room;
+    return {};
+}
+
 // Registration reports what is ready already, so nothing is missed between the attempt and this call.
-result<void> reactor_epoll::watch(descriptor& entry, direction) noexcept {
-    if (entry.watched) return {};
-    epoll_event event{EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.u64 = entry.tag().to_u64()}};
+result<void> reactor_epoll::watch(descriptor& entry, direction way) noexcept {
+    const bool room = way == direction::write || tells_room_rarely(entry);
+    if (entry.watched) return room && !entry.room_watched ? change(entry, true) : result<void>{};
+    epoll_event event{EPOLLIN | EPOLLRDHUP | EPOLLET | (room ? EPOLLOUT : 0u), {.u64 = entry.tag().to_u64()}};
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.handle, &event) != 0) {
         if (errno != EPERM || entry.kind != descriptor_kind::pipe) return fail(from_errno(errno));
         never_waits(entry);
         return {};
     }
     entry.watched = true;
+    entry.room_watched = room;
     if (!foreign_.empty()) drop_overtaken(entry);
     if (!entry.owned) foreign_.push_back(entry.tag());
     return {};
@@ -90,6 +105,7 @@ void reactor_epoll::wait(time_point until) noexcept {
             continue;
         }
         const std::uint32_t mask = events[i].events;
+        if (mask & EPOLLOUT && !entry->writer && !tells_room_rarely(*entry)) (void)change(*entry, false);
         on_ready(*entry, (mask & EPOLLIN ? event_read : 0) | (mask & EPOLLOUT ? event_write : 0) |
                              (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) ? event_end : 0));
     }

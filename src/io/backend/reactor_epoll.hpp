@@ -1,4 +1,5 @@
-// The epoll backend: readiness, edge-triggered, one registration per descriptor for its whole life.
+// The epoll backend: readiness, edge-triggered, one registration per descriptor for its whole life; what changes in it
+// is only whether room for a writer is told.
 //
 // What the kernel holds is the entry's tag in epoll_event.data; no memory, no operation. An operation is
 // performed by us when the edge comes, so destroying a waiting one is clearing a pointer.
@@ -25,6 +26,8 @@ public:
     void wake() noexcept override { wake_.signal(); }
 
 private:
+    static bool tells_room_rarely(const descriptor& entry) noexcept;
+    result<void> change(descriptor& entry, bool room) noexcept;
     void drop_overtaken(const descriptor& by) noexcept;
 
     std::vector<op_tag> foreign_;  // registered files that others close
