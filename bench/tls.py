@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """TLS of ours against a raw OpenSSL epoll loop, in turns; medians, and CPU seconds of the servers.
 
-    bench/tls.py [--bin FOLDER] [--rounds N] [--seconds S]
+    bench/tls.py [--bin FOLDER] [--rounds N] [--seconds S] [--only WORDS]
 """
 import argparse
 import pathlib
@@ -40,6 +40,8 @@ def measure(folder: pathlib.Path, words: list[str], load: list[str], seconds: fl
         used = cpu_seconds(server.pid) - before
         server.terminate()
     units = float(done.stdout)
+    if units == 0:
+        raise SystemExit(f"{program} did nothing for {' '.join(load)}")
     return units, used / (units * (seconds + 0.3)) * 1e6
 
 
@@ -48,8 +50,11 @@ def main() -> None:
     options.add_argument("--bin", type=pathlib.Path, default=pathlib.Path("build/release/bin"))
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=2)
+    options.add_argument("--only", default="", help="cases whose name has these words")
     chosen = options.parse_args()
     for name, (load, unit) in CASES.items():
+        if chosen.only not in name:
+            continue
         got: dict[str, list[tuple[float, float]]] = {server: [] for server in SERVERS}
         for _ in range(chosen.rounds):
             for server, words in SERVERS.items():

@@ -5,9 +5,6 @@
 namespace co_wq::net::tls::detail {
 namespace {
 
-// Several records with one call when a stream is bulk; given back when it pauses.
-constexpr std::size_t read_buffer_bytes = 32 * 1024;
-
 int number_of(version which, transport over) noexcept {
     if (over == transport::datagrams) return DTLS1_2_VERSION;
     return which == version::tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
@@ -40,8 +37,9 @@ result<ctx_ptr> make_context(const common_settings& wanted, bool server) {
     if (wanted.over == transport::streams) {
         // each record that is no data comes back to us, so that a flood of them cannot keep the loop
         SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+        // One call for a record and the next one's first bytes. OpenSSL's own size of buffer is the best: it has room
+        // for little more than a record, and what is left over is moved to the front each time.
         SSL_CTX_set_read_ahead(context, 1);
-        SSL_CTX_set_default_read_buffer_len(context, read_buffer_bytes);
     }
     if (wanted.ciphers && !wanted.ciphers->empty() && SSL_CTX_set_cipher_list(context, wanted.ciphers->c_str()) != 1) {
         ERR_clear_error();
