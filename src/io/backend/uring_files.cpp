@@ -17,6 +17,10 @@ namespace {
 
 using detail::file_request;
 
+// A disk that has some of them works while the loop's turn goes on: with 32 reads under way all the time, one
+// submission at the end of each turn leaves it idle between (bench/random_reads: a sixth fewer reads).
+constexpr unsigned submit_at = 8;
+
 constexpr int op_ftruncate = 55;  // since Linux 6.9; liburing 2.3 has no name for it
 
 constexpr std::uint32_t bit(file_call call) noexcept { return 1u << static_cast<unsigned>(call); }
@@ -93,6 +97,9 @@ void reactor_uring::start_file(op_slot& slot) noexcept {
         default: CO_WQ_ASSERT(false, "the ring is given only calls that it takes");
     }
     io_uring_sqe_set_data64(&sqe, slot.tag().to_u64());
+    const bool moves_data = request.call == file_call::read || request.call == file_call::write;
+    // what the kernel does not take now, the loop's wait hands over
+    if (moves_data && io_uring_sq_ready(ring_.get()) >= submit_at) io_uring_submit(ring_.get());
 }
 
 }  // namespace co_wq::io
