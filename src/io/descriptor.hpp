@@ -49,6 +49,7 @@ struct alignas(64) descriptor {
     bool readable : 1 = true;    // a read may succeed (unknown counts as yes)
     bool writable : 1 = true;
     bool ended : 1 = false;      // hang-up or error seen: reads always return at once
+    bool stopped : 1 = false;    // a listener that takes only what has come already
     bool multishot : 1 = false;  // the kernel receives on its own (io_uring)
     std::uint8_t flow : 2 = 0;  // how many datagrams are asked for at once, from how they came (native_datagrams.cpp)
 

@@ -36,6 +36,10 @@ std::int32_t reactor::attempt(descriptor& entry, op_kind kind, op_detail detail,
     const std::int32_t got = calls_.attempt(entry, kind, detail, io, buffers_);
     if (got < 0) {
         if (got == would_block) ++stats_.would_block;
+        if (got == would_block && entry.stopped && kind == op_kind::accept) [[unlikely]] {
+            entry.readable = true;
+            return -EBADF;
+        }
         if (got == -EFAULT) [[unlikely]]
             ++stats_.bad_memory;
     }
@@ -174,6 +178,12 @@ result<void> reactor::shutdown_send(descriptor& entry) noexcept {
         }
     }
     return calls_.shutdown_send(entry.handle);
+}
+
+void reactor::stop_accepting(descriptor& entry) noexcept {
+    entry.stopped = entry.readable = true;
+    end_accepting(entry);
+    post_ready(entry.reader);
 }
 
 void reactor::release(descriptor& entry) noexcept {

@@ -188,6 +188,9 @@ public:
     // Ends our direction of a stream, behind a send that still waits, as far as there is room for it.
     result<void> shutdown_send(descriptor& entry) noexcept;
 
+    // A listener takes no new connections: accept gives out those that have come already, then ends with `closed`.
+    void stop_accepting(descriptor& entry) noexcept;
+
     socket_calls& calls() noexcept { return calls_; }
     // Calls to the file system; made by the first use.
     detail::file_service& files();
@@ -223,6 +226,8 @@ protected:
     virtual std::int32_t take_arrived(descriptor&, op_kind, op_detail, op_slot::io_payload&) noexcept {
         return would_block;
     }
+    // The kernel accepts no more on its own.
+    virtual void end_accepting(descriptor&) noexcept {}
     // What a backend keeps per entry beyond the common part.
     virtual void drop_extra(descriptor&) noexcept {}
 

@@ -239,6 +239,11 @@ public:
     // The accepted socket belongs to the same loop. datagram: of a listener for sequenced packets.
     [[nodiscard]] accept_awaiter accept(descriptor_kind accepted = descriptor_kind::stream) const noexcept;
 
+    // Of a listener: accept gives out the connections that have come already, then ends with `closed`.
+    void stop_accepting() const noexcept {
+        CO_WQ_REQUIRE(where_.entry && where_.entry->kind == descriptor_kind::listener, "the socket is a listener");
+        where_.loop->reactor().stop_accepting(*where_.entry);
+    }
     result<void> shutdown_send() const noexcept {
         CO_WQ_REQUIRE(where_.entry, "the socket is open");
         return where_.loop->reactor().shutdown_send(*where_.entry);

@@ -105,7 +105,7 @@ bool reactor_uring::start(op_slot& slot) noexcept {
             return true;
         case op_kind::accept:
             if (!features_.multishot_accept) return false;
-            if (!entry.multishot) start_accept(entry);
+            if (!entry.multishot && !entry.stopped) start_accept(entry);
             return true;
         case op_kind::recv:
             if (!features_.multishot_recv || entry.kind != descriptor_kind::stream) return false;
@@ -133,6 +133,10 @@ void reactor_uring::start_accept(descriptor& entry) noexcept {
     io_uring_sqe& sqe = next_sqe();
     io_uring_prep_multishot_accept(&sqe, entry.handle, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     io_uring_sqe_set_data64(&sqe, slot.tag().to_u64());
+}
+
+void reactor_uring::end_accepting(descriptor& entry) noexcept {
+    if (entry.multishot) cancel_standing(entry.extra->accept);
 }
 
 void reactor_uring::start_receive(descriptor& entry) noexcept {
@@ -289,7 +293,7 @@ void reactor_uring::on_accept(op_slot& slot, const completion& done) noexcept {
     extra.accept = {};
     entry.multishot = false;
     if (!entry.closing && entry.reader) {
-        if (extra.sockets.empty() && extra.accept_failure == 0) start_accept(entry);
+        if (extra.sockets.empty() && extra.accept_failure == 0 && !entry.stopped) start_accept(entry);
         post_ready(entry.reader);
     }
     unpin(entry);

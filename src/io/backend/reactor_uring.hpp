@@ -79,6 +79,7 @@ private:
     void finish_operation(op_slot& slot, std::int32_t result) noexcept;
     std::int32_t take_arrived(descriptor& entry, op_kind kind, op_detail detail,
                               op_slot::io_payload& io) noexcept override;
+    void end_accepting(descriptor& entry) noexcept override;
     void drop_extra(descriptor& entry) noexcept override;
     descriptor_extra& extra_of(descriptor& entry);
 
