@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/os/service.hpp"
 #include "io/runtime.hpp"
 #include "proxy/version.hpp"
 
@@ -17,6 +18,17 @@ void add_milliseconds(CLI::App& app, const char* name, duration& value, const ch
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{7} * 24 * 3600 * 1000))
         ->type_name("MS")
         ->default_str(std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()));
+}
+
+void add_times(CLI::App& app, limits& limit) {
+    add_milliseconds(app, "--header-timeout-ms", limit.header_timeout, "for the whole head of a request");
+    add_milliseconds(app, "--keep-alive-timeout-ms", limit.keep_alive_timeout, "between requests of a client");
+    add_milliseconds(app, "--connect-timeout-ms", limit.connect_timeout, "for name look-up and connection");
+    add_milliseconds(app, "--response-timeout-ms", limit.response_timeout, "until the origin's answer begins");
+    add_milliseconds(app, "--idle-timeout-ms", limit.idle_timeout, "without a byte, in bodies and tunnels");
+    add_milliseconds(app, "--drain-idle-timeout-ms", limit.drain_idle_timeout,
+                     "after SIGTERM, for kept connections without a request");
+    add_milliseconds(app, "--drain-timeout-ms", limit.drain_timeout, "for what is under way after SIGTERM");
 }
 
 void complain(std::string_view what) {
@@ -76,6 +88,7 @@ parse_outcome parse_options(int count, char** words, options& out) {
         ->check(CLI::Range(0u, 1024u))
         ->capture_default_str();
     app.add_option("--reactor", given.reactor, "auto, epoll or uring")->type_name("NAME")->capture_default_str();
+    app.add_option("--user", out.user, "run as this user once the sockets are open")->type_name("NAME");
     app.add_flag("--open", out.open, "serve other machines without rules");
     app.add_option("--log-level", given.level, "trace, debug, info, warn, error or off")
         ->type_name("LEVEL")
@@ -91,12 +104,7 @@ parse_outcome parse_options(int count, char** words, options& out) {
     app.add_option("--max-body-bytes", out.limit.body_bytes_max, "largest request body; 0: no limit")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
-    add_milliseconds(app, "--header-timeout-ms", out.limit.header_timeout, "for the whole head of a request");
-    add_milliseconds(app, "--keep-alive-timeout-ms", out.limit.keep_alive_timeout, "between requests of a client");
-    add_milliseconds(app, "--connect-timeout-ms", out.limit.connect_timeout, "for name look-up and connection");
-    add_milliseconds(app, "--response-timeout-ms", out.limit.response_timeout, "until the origin's answer begins");
-    add_milliseconds(app, "--idle-timeout-ms", out.limit.idle_timeout, "without a byte, in bodies and tunnels");
-    add_milliseconds(app, "--drain-timeout-ms", out.limit.drain_timeout, "for what is under way after SIGTERM");
+    add_times(app, out.limit);
     app.add_option("--chaos", given.chaos, "for staging: disturb this share of completions, such as 7:0.01")
         ->type_name("SEED:RATE");
     app.add_flag("--version", version, "print the version");
@@ -124,6 +132,7 @@ parse_outcome parse_options(int count, char** words, options& out) {
     if (out.trace_packets) out.log.minimum = log::level::trace;
     out.log.append = append;
     out.log.console = out.log.file.empty();
+    out.self = {os::executable_path(), {words + 1, words + count}};
     if (out.threads == 0) out.threads = io::usable_cores();
     // no connection is kept without a byte for longer than the idle limit
     for (duration* each : {&out.limit.keep_alive_timeout, &out.limit.response_timeout, &out.limit.pool_idle_timeout})

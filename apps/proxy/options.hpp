@@ -10,6 +10,7 @@
 #include "io/chaos.hpp"
 #include "io/reactor.hpp"
 #include "net/dns/resolver_options.hpp"
+#include "proxy/handover.hpp"
 
 namespace co_wq::proxy {
 
@@ -23,6 +24,8 @@ struct limits {
     duration connect_timeout = std::chrono::seconds(10);     // name and connection to the origin
     duration idle_timeout = std::chrono::seconds(300);       // no byte moves, in a body or a tunnel
     duration response_timeout = std::chrono::seconds(300);   // until the origin's answer begins
+    duration drain_idle_timeout =
+        std::chrono::milliseconds(500);  // ... while which a kept connection may ask once more
     duration drain_timeout = std::chrono::seconds(10);       // after SIGTERM, until what is left is ended
     duration pool_idle_timeout = std::chrono::seconds(30);   // an unused connection to an origin
     std::uint32_t pool_per_host_max = 64;
@@ -33,6 +36,7 @@ struct options {
     std::string host = "127.0.0.1";
     std::uint16_t port = 18100;
     unsigned threads = 0;  // 0: one loop per usable core
+    std::string user;      // whom to run as once the sockets are open; empty: as started
     bool open = false;     // serve others than this machine without rules
     bool trace_packets = false;
     io::reactor_kind reactor = io::reactor_kind::automatic;
@@ -40,6 +44,7 @@ struct options {
     log::options log;
     net::dns::resolver_options names;
     limits limit;
+    program self;  // what an upgrade starts
 };
 
 enum class parse_outcome : std::uint8_t { run, done, wrong };

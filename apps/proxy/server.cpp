@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "base/os/limits.hpp"
+#include "base/os/service.hpp"
 #include "io/signal.hpp"
 #include "net/pump.hpp"
 #include "proxy/session.hpp"
@@ -13,12 +14,13 @@ namespace co_wq::proxy {
 
 using namespace std::chrono_literals;
 
-proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_listener listener)
+proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vector<net::tcp_listener> listeners)
     : group_(group),
       loop_(loop),
-      listener_(std::move(listener)),
+      listeners_(std::move(listeners)),
       resolver_(loop, group.chosen().names),
       pool_(loop, limit()),
+      idle_timer_(*this),
       drain_timer_(*this),
       sessions_(loop, [](std::exception_ptr failure, const char* name) {
           try {
@@ -31,15 +33,11 @@ proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_l
 proxy_server::~proxy_server() = default;
 
 task<void> proxy_server::run() {
-    sessions_.spawn(with_accepting_scope(), "accept");
+    for (net::tcp_listener& each : listeners_) sessions_.spawn(accept_loop(each), "accept");
     co_await sessions_.join();
+    idle_timer_.cancel();
     drain_timer_.cancel();
     pool_.clear();
-}
-
-task<void> proxy_server::with_accepting_scope() {
-    co_await with_scope(accepting_, accept_loop());
-    listener_.close();
 }
 
 // Over the limit a connection waits unread, and the ones behind it in the backlog.
@@ -54,18 +52,18 @@ task<void> proxy_server::wait_for_room() {
     }
 }
 
-task<void> proxy_server::accept_loop() {
+// Ends when the listener has stopped and nobody waits in its queue. Whoever has come while we drain is served.
+task<void> proxy_server::accept_loop(net::tcp_listener& from) {
     bool told = false;
-    while (!draining_) {
-        result<net::tcp_stream> client = co_await listener_.accept();
+    for (;;) {
+        result<net::tcp_stream> client = co_await from.accept();
         if (client) {
             told = false;
             co_await wait_for_room();
-            if (draining_) co_return;
             sessions_.spawn(serve(std::move(*client)), "session");
             continue;
         }
-        if (client.error() == errc::stopped || client.error() == errc::closed) co_return;
+        if (client.error() == errc::stopped || client.error() == errc::closed) co_return from.close();
         if (!std::exchange(told, true))
             log::warn("accept: {}: new connections wait until there is room", client.error().message());
         co_await sleep_for(50ms);
@@ -140,23 +138,31 @@ task<void> proxy_server::serve(net::tcp_stream client) {
 
 void proxy_server::enter_idle(session& one) noexcept {
     idle_.push_back(one);
-    if (draining_) one.cancel_idle();
+    if (idle_over_) one.cancel_idle();
 }
 
 void proxy_server::drain() {
     if (draining_) return end();
     draining_ = true;
-    accepting_.cancel();
+    for (net::tcp_listener& each : listeners_)
+        if (each.is_open()) each.stop();
     pool_.clear();
-    for (session* one = idle_.first(); one; one = idle_.after(*one)) one->cancel_idle();
+    // A client that keeps its connection may send its next request just now: its answer says that it is the last.
+    const duration idle = std::min(limit().drain_idle_timeout, limit().drain_timeout);
+    loop_.timers()->arm(idle_timer_, loop_.now() + idle);
     loop_.timers()->arm(drain_timer_, loop_.now() + limit().drain_timeout);
+}
+
+void proxy_server::end_idle() {
+    idle_over_ = true;
+    for (session* one = idle_.first(); one; one = idle_.after(*one)) one->cancel_idle();
 }
 
 void proxy_server::end() {
     draining_ = true;
     if (!sessions_.empty()) log::debug("{}: {} tasks ended where they stood", loop_.name(), sessions_.size());
     sessions_.destroy_all();
-    listener_.close();
+    for (net::tcp_listener& each : listeners_) each.close();
 }
 
 server_group::server_group(const options& chosen)
@@ -176,15 +182,54 @@ int server_group::run() {
         log::error("cannot listen on {}: {}", where_.text(), opened.error().message());
         return 1;
     }
+    if (!options_.user.empty()) {
+        const result<void> became = os::become_user(options_.user);
+        if (!became) {
+            log::error("cannot run as {}: {}", options_.user, became.error().message());
+            return 1;
+        }
+    }
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
     log::info("stopped");
     return 0;
 }
 
-// All sockets are bound before the first loop runs. Several share the port; that nobody else has it is asked first.
+// All sockets are open before the first loop runs: those that a supervisor or an older process gives, or our own.
 result<void> server_group::open_listeners() {
-    io::socket_calls& calls = io::system_calls();
     where_ = *io::socket_address::parse(options_.host, options_.port);
+    if (!adopt_inherited()) return open_own();
+    // each loop needs one; a socket may have several descriptors
+    for (unsigned index = static_cast<unsigned>(listeners_.size()); index < options_.threads; ++index) {
+        const int copy = os::duplicate(listeners_[index % listeners_.size()]);
+        if (copy < 0) return fail(errc::too_many_files);
+        listeners_.push_back(copy);
+    }
+    return {};
+}
+
+// A socket with another address than we are to listen on is not ours any more.
+bool server_group::adopt_inherited() {
+    io::socket_calls& calls = io::system_calls();
+    const os::inherited given = os::take_inherited();
+    ready_ = given.ready;
+    for (const int handle : given.listeners) {
+        const result<io::socket_address> bound = calls.local_address(handle);
+        const bool any_port = options_.port == 0 && bound && bound->host() == where_.host();
+        if (bound && (any_port || *bound == where_)) {
+            listeners_.push_back(handle);
+            where_ = *bound;
+        } else {
+            log::warn("a socket that was handed to us listens elsewhere ({}): closed",
+                      bound ? bound->text() : bound.error().message());
+            calls.close(handle);
+        }
+    }
+    return !listeners_.empty();
+}
+
+// Several share the port; that nobody else has it is asked first.
+result<void> server_group::open_own() {
+    io::socket_calls& calls = io::system_calls();
     const bool share = options_.threads > 1;
     result<io::native_handle> first = calls.open_listener(where_, backlog, false);
     if (!first) return std::unexpected(first.error());
@@ -204,12 +249,13 @@ result<void> server_group::open_listeners() {
 }
 
 task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
-    proxy_server server(*this, loop, net::tcp_listener::adopt(loop, listeners_[index]));
+    proxy_server server(*this, loop, listeners_of(loop, index));
     void (proxy_server::*ordered)() = nullptr;
     {
         const std::scoped_lock guard(lock_);
         servers_.emplace_back(&loop, &server);
         ordered = ordered_;
+        if (++loops_serving_ == options_.threads) serving();
     }
     if (ordered) (server.*ordered)();
     counting_scope signals(loop);
@@ -220,6 +266,7 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
             log::warn("--chaos {}:{}: completions are delayed, put out of order and cancelled on purpose",
                       options_.chaos.seed, options_.chaos.rate);
         signals.spawn(watch_signals(loop), "signals");
+        if (const auto limit = os::watchdog_limit()) signals.spawn(feed_watchdog(*limit), "watchdog");
     }
     co_await server.run();
     if (const io::chaos* chaos = loop.chaos())
@@ -229,19 +276,72 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     std::erase_if(servers_, [&](const auto& one) { return one.second == &server; });
 }
 
+// One socket for each loop, and what is more than that: none may be left with a queue that nobody serves.
+std::vector<net::tcp_listener> server_group::listeners_of(io::event_loop& loop, unsigned index) {
+    std::vector<net::tcp_listener> own;
+    for (std::size_t i = index; i < listeners_.size(); i += options_.threads)
+        own.push_back(net::tcp_listener::adopt(loop, listeners_[i]));
+    return own;
+}
+
+// All loops have their servers. Called once, under the lock.
+void server_group::serving() {
+    if (ready_ >= 0) report_taken_over(std::exchange(ready_, -1));
+    os::notify_supervisor("READY=1\nSTATUS=serving on " + where_.text());
+}
+
+// A supervisor restarts us when a loop has stopped turning.
+task<void> server_group::feed_watchdog(duration limit) {
+    for (;;) {
+        {
+            const std::scoped_lock guard(lock_);
+            if (loops_alive_ >= loops_asked_) os::notify_supervisor("WATCHDOG=1");
+            loops_alive_ = 0;
+            loops_asked_ = static_cast<unsigned>(servers_.size());
+        }
+        runtime_.each([this](io::event_loop&) { loops_alive_.fetch_add(1, std::memory_order_relaxed); });
+        const result<void> slept = co_await sleep_for(limit / 2);
+        if (!slept) co_return;
+    }
+}
+
+// A newer program takes over; once it serves, we finish what is under way.
+task<void> server_group::upgrade(io::event_loop& loop) {
+    log::info("handing over to {}", options_.self.path);
+    const result<int> taken = co_await hand_over(loop, options_.self, listeners_, upgrade_limit);
+    upgrading_ = false;
+    if (!taken) {
+        log::error("the new process did not take over ({}): this one goes on", taken.error().message());
+        co_return;
+    }
+    log::info("process {} has taken over; draining", *taken);
+    os::notify_supervisor("MAINPID=" + std::to_string(*taken));
+    each_server(&proxy_server::drain);
+}
+
 // The first signal drains, the second ends.
 task<void> server_group::watch_signals(io::event_loop& loop) {
-    io::signal_set signals(loop, {SIGINT, SIGTERM});
-    for (int received = 0;; ++received) {
+    io::signal_set signals(loop, {SIGINT, SIGTERM, SIGUSR2});
+    counting_scope upgrades(loop);
+    for (int received = 0;;) {
         const result<io::signal_info> which = co_await signals.next();
         if (!which) co_return;
+        if (which->number == SIGUSR2) {
+            if (ordered_ || std::exchange(upgrading_, true)) {
+                log::warn("SIGUSR2: the end or an upgrade is under way");
+            } else {
+                upgrades.spawn(upgrade(loop), "upgrade");
+            }
+            continue;
+        }
+        os::notify_supervisor("STOPPING=1");
         if (received == 0) {
             log::info("draining: at most {} ms for what is under way",
                       std::chrono::duration_cast<std::chrono::milliseconds>(options_.limit.drain_timeout).count());
         } else {
             log::info("ending now");
         }
-        each_server(received == 0 ? &proxy_server::drain : &proxy_server::end);
+        each_server(received++ == 0 ? &proxy_server::drain : &proxy_server::end);
     }
 }
 

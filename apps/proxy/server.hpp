@@ -48,10 +48,17 @@ public:
 private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
     task<void> watch_signals(io::event_loop& loop);
+    task<void> upgrade(io::event_loop& loop);
+    task<void> feed_watchdog(duration limit);
     result<void> open_listeners();
+    result<void> open_own();
+    bool adopt_inherited();
+    void serving();
+    std::vector<net::tcp_listener> listeners_of(io::event_loop& loop, unsigned index);
     void each_server(void (proxy_server::*act)());
 
     static constexpr int backlog = 4096;
+    static constexpr duration upgrade_limit = std::chrono::seconds(30);  // until the new process serves
 
     options options_;
     std::string pseudonym_;
@@ -59,7 +66,12 @@ private:
     io::runtime runtime_;
     io::socket_address where_;
     std::atomic<std::uint32_t> connections_{0};
-    std::vector<io::native_handle> listeners_;  // one per loop, each taken over by its server
+    std::vector<io::native_handle> listeners_;  // at least one per loop, each taken over by its server
+    int ready_ = -1;              // where the process that handed over waits for word
+    unsigned loops_serving_ = 0;
+    bool upgrading_ = false;
+    std::atomic<unsigned> loops_alive_{0};  // that answered since the watchdog was fed
+    unsigned loops_asked_ = 0;
     std::mutex lock_;
     std::vector<std::pair<io::event_loop*, proxy_server*>> servers_;
     void (proxy_server::*ordered_)() = nullptr;  // what a server that starts late has to do at once
@@ -67,12 +79,13 @@ private:
 
 class proxy_server {
 public:
-    proxy_server(server_group& group, io::event_loop& loop, net::tcp_listener listener);
+    proxy_server(server_group& group, io::event_loop& loop, std::vector<net::tcp_listener> listeners);
     ~proxy_server();
 
     // Accepts until drained; ends when the last session has.
     task<void> run();
-    // No new connections; idle ones end; requests and tunnels under way may finish within the drain timeout.
+    // No new connections; who has come already is served once; idle ones end soon; requests and tunnels under way may
+    // finish within the drain timeout.
     void drain();
     // Everything ends now.
     void end();
@@ -89,26 +102,28 @@ public:
     void enter_idle(session& one) noexcept;
 
 private:
+    template <void (proxy_server::*Act)()>
     struct drain_timer : timer {
         explicit drain_timer(proxy_server& owner) noexcept
-            : timer([](timer& self) noexcept { static_cast<drain_timer&>(self).server.end(); }), server(owner) {}
+            : timer([](timer& self) noexcept { (static_cast<drain_timer&>(self).server.*Act)(); }), server(owner) {}
         proxy_server& server;
     };
 
-    task<void> with_accepting_scope();
-    task<void> accept_loop();
+    void end_idle();
+    task<void> accept_loop(net::tcp_listener& from);
     task<void> wait_for_room();
     task<void> serve(net::tcp_stream client);
 
     server_group& group_;
     io::event_loop& loop_;
-    net::tcp_listener listener_;
+    std::vector<net::tcp_listener> listeners_;
     net::dns::resolver resolver_;
     upstream_pool pool_;
     counters counters_;
     bool draining_ = false;
-    drain_timer drain_timer_;
-    cancel_scope accepting_;
+    bool idle_over_ = false;
+    drain_timer<&proxy_server::end_idle> idle_timer_;
+    drain_timer<&proxy_server::end> drain_timer_;
     intrusive_list<session> idle_;
     counting_scope sessions_;
 };

@@ -3,6 +3,7 @@
 #include "http/forward.hpp"
 #include "net/dns/connect_host.hpp"
 #include "proxy/exchange.hpp"
+#include "proxy/pac.hpp"
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
@@ -219,6 +220,10 @@ task<verdict> session::answer() {
         const verdict opened = co_await open_tunnel();
         co_return opened;
     }
+    if (asks_for_pac()) {
+        const verdict answered = co_await answer_pac();
+        co_return answered;
+    }
     std::string_view wrong;
     std::uint16_t status = 400;
     const http::forward_budget budget = http::budget_of(head.method, head.headers);
@@ -259,6 +264,25 @@ task<verdict> session::answer_options() {
     out_.append(
         "HTTP/1.1 200 OK\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT\r\nContent-Length: 0\r\n");
     out_.append(keep ? "\r\n" : "Connection: close\r\n\r\n");
+    const result<void> sent = co_await send_out();
+    co_return sent&& keep ? verdict::next_request : verdict::close;
+}
+
+bool session::asks_for_pac() const noexcept {
+    const http::h1::request_head& head = request_.head();
+    const bool reads = head.method == http::method::get || head.method == http::method::head;
+    return reads && request_over_ && head.target.form == http::target_form::origin &&
+           names_pac_file(head.target_text().substr(head.target.path_at)) && !head.authority().host.empty();
+}
+
+task<verdict> session::answer_pac() {
+    const http::h1::request_head& head = request_.head();
+    const bool keep = head.keep_alive && !server_.draining();
+    log_answer(200);
+    out_.clear();
+    http::authority here = head.authority();
+    if (here.port == 0) here.port = http::http_port;
+    write_pac_answer(out_, here, head.method == http::method::head, keep);
     const result<void> sent = co_await send_out();
     co_return sent&& keep ? verdict::next_request : verdict::close;
 }

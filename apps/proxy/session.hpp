@@ -83,6 +83,8 @@ private:
     task<verdict> answer_watched();
     task<void> watch_client(cancel_scope& request_scope);
     task<verdict> answer_options();
+    bool asks_for_pac() const noexcept;
+    task<verdict> answer_pac();
     task<verdict> open_tunnel();
     task<verdict> forward();
     task<result<net::tcp_stream>> dial(const http::authority& where);

@@ -45,8 +45,8 @@ public:
     [[nodiscard]] accept_awaiter<tcp_stream> accept() const noexcept { return accept_awaiter<tcp_stream>(socket_); }
 
     bool is_open() const noexcept { return socket_.is_open(); }
-    // For an end that loses nobody: accept gives out what has come already, then ends with `closed`. Whoever comes later
-    // waits for another process that has the same socket, or is reset when the last one closes it.
+    // For an end that loses nobody: accept gives out what has come already, then ends with `closed`. Whoever comes
+    // later waits for another process that has the same socket, or is reset when the last one closes it.
     void stop() noexcept { socket_.stop_accepting(); }
     void close() noexcept { socket_.close(); }
     result<io::socket_address> local_address() const noexcept { return socket_.local_address(); }

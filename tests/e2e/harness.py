@@ -50,11 +50,15 @@ class Proxy:
     """A running proxy. Its standard error is read all the time; log holds the lines.
 
     descriptors is its RLIMIT_NOFILE; threads=None leaves the number to the program; under is what it is started by.
+    program is another file than the one under test; variables are added to its environment.
     """
 
     def __init__(self, *options: str, reactor: str | None = None, port: int = 0, descriptors: int | None = None,
-                 threads: int | None = 2, wait: bool = True, log_file: Path | None = None, under: tuple[str, ...] = ()):
-        command = [*under, str(settings.PROXY), "--port", str(port), "--reactor", reactor or settings.REACTOR]
+                 threads: int | None = 2, wait: bool = True, log_file: Path | None = None, under: tuple[str, ...] = (),
+                 program: Path | None = None, variables: dict[str, str] | None = None,
+                 pass_fds: tuple[int, ...] = ()):
+        command = [*under, str(program or settings.PROXY), "--port", str(port),
+                   "--reactor", reactor or settings.REACTOR]
         if threads:
             command += ["--threads", str(threads)]
         if log_file:
@@ -66,7 +70,8 @@ class Proxy:
         self._grown = threading.Condition()
         self._closed = False
         self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, env=environment(), preexec_fn=limit or None)
+                                        stderr=subprocess.PIPE, env=environment() | (variables or {}),
+                                        preexec_fn=limit or None, pass_fds=pass_fds)
         self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -129,7 +134,9 @@ class Proxy:
         return names
 
     def socket_count(self) -> int:
-        return sum(name.startswith("socket:") for name in self.descriptors())
+        """Of the network; those on which a supervisor is told something come and go."""
+        local = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
+        return sum(name.startswith("socket:") and name[8:-1] not in local for name in self.descriptors())
 
     def tcp_states(self) -> Sockets:
         return tcp_states({name[8:-1] for name in self.descriptors() if name.startswith("socket:[")})

@@ -53,7 +53,7 @@ class Options(unittest.TestCase):
                        "--quiet", "--verbose", "--trace-packets", "--help", "--version", "--open", "--max-connections",
                        "--header-timeout-ms", "--connect-timeout-ms", "--idle-timeout-ms", "--max-body-bytes",
                        "--keep-alive-timeout-ms", "--response-timeout-ms", "--drain-timeout-ms",
-                       "--chaos"):
+                       "--drain-idle-timeout-ms", "--user", "--chaos"):
             self.assertIn(option, done.stdout)
 
     def test_version(self):
