@@ -10,6 +10,7 @@
 #include "io/chaos.hpp"
 #include "io/reactor.hpp"
 #include "net/dns/resolver_options.hpp"
+#include "proxy/policy/settings.hpp"
 
 namespace co_wq::proxy {
 
@@ -29,6 +30,16 @@ struct limits {
     std::uint32_t pool_max = 512;                            // per loop
 };
 
+// co_http_proxy explain: which rule decides about a request, and why.
+struct explain_request {
+    std::string target;    // a URL, or host:port for a tunnel
+    std::string method;    // empty: GET for http, CONNECT for https and host:port
+    std::string user;      // taken for verified
+    std::string client = "127.0.0.1";
+    std::string listener;  // by name; empty: the first
+    bool resolve = false;  // ask for the name's addresses, too
+};
+
 struct options {
     std::string host = "127.0.0.1";
     std::uint16_t port = 18100;
@@ -40,15 +51,18 @@ struct options {
     log::options log;
     net::dns::resolver_options names;
     limits limit;
+    policy::settings rules;  // its listeners count; without any, host and port do
+    explain_request explain;
 };
 
-enum class parse_outcome : std::uint8_t { run, done, wrong };
+enum class parse_outcome : std::uint8_t { run, explain, done, wrong };
 
 // What a message may quote of the command line, whose words may hold anything: one line, of a length that can be read,
 // without what moves a terminal's cursor.
 std::string on_one_line(std::string_view text);
 
-// Reads the command line. done: help or version was printed. wrong: one line on standard error says what.
+// Reads the command line, and the config file that it names: flags override the file. done: help, version or the
+// outcome of --check-config was printed. wrong: standard error says what, one line for each problem.
 parse_outcome parse_options(int count, char** words, options& out);
 
 }  // namespace co_wq::proxy

@@ -13,10 +13,23 @@ namespace co_wq::proxy {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+std::vector<net::tcp_listener> only(net::tcp_listener one) {
+    std::vector<net::tcp_listener> made;
+    made.push_back(std::move(one));
+    return made;
+}
+
+}  // namespace
+
 proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_listener listener)
+    : proxy_server(group, loop, only(std::move(listener))) {}
+
+proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vector<net::tcp_listener> listeners)
     : group_(group),
       loop_(loop),
-      listener_(std::move(listener)),
+      listeners_(std::move(listeners)),
       resolver_(loop, group.chosen().names),
       pool_(loop, limit()),
       drain_timer_(*this),
@@ -38,8 +51,16 @@ task<void> proxy_server::run() {
 }
 
 task<void> proxy_server::with_accepting_scope() {
-    co_await with_scope(accepting_, accept_loop());
-    listener_.close();
+    co_await with_scope(accepting_, accept_all());
+    for (net::tcp_listener& each : listeners_) each.close();
+}
+
+task<void> proxy_server::accept_all() {
+    counting_scope others(loop_, &accepting_);
+    for (std::uint32_t listener = 1; listener < listeners_.size(); ++listener)
+        others.spawn(accept_loop(listener), "accept");
+    co_await accept_loop(0);
+    co_await others.join();
 }
 
 // Over the limit a connection waits unread, and the ones behind it in the backlog.
@@ -54,15 +75,15 @@ task<void> proxy_server::wait_for_room() {
     }
 }
 
-task<void> proxy_server::accept_loop() {
+task<void> proxy_server::accept_loop(std::uint32_t listener) {
     bool told = false;
     while (!draining_) {
-        result<net::tcp_stream> client = co_await listener_.accept();
+        result<net::tcp_stream> client = co_await listeners_[listener].accept();
         if (client) {
             told = false;
             co_await wait_for_room();
             if (draining_) co_return;
-            sessions_.spawn(serve(std::move(*client)), "session");
+            sessions_.spawn(serve(std::move(*client), listener), "session");
             continue;
         }
         if (client.error() == errc::stopped || client.error() == errc::closed) co_return;
@@ -129,10 +150,10 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
 
 }  // namespace
 
-task<void> proxy_server::serve(net::tcp_stream client) {
+task<void> proxy_server::serve(net::tcp_stream client, std::uint32_t listener) {
     const counted here(group_);
     ++counters_.connections;
-    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client));
+    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, listener));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();
     http_part.reset();
     if (tunnel) co_await run_tunnel(*this, client, std::move(*tunnel));
@@ -156,7 +177,7 @@ void proxy_server::end() {
     draining_ = true;
     if (!sessions_.empty()) log::debug("{}: {} tasks ended where they stood", loop_.name(), sessions_.size());
     sessions_.destroy_all();
-    listener_.close();
+    for (net::tcp_listener& each : listeners_) each.close();
 }
 
 server_group::server_group(const options& chosen)
@@ -168,43 +189,69 @@ server_group::server_group(const options& chosen)
     connections_max_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(pairs, 1'000'000));
     if (options_.limit.connections_max > 0)
         connections_max_ = std::min(connections_max_, options_.limit.connections_max);
+    auto& listeners = options_.rules.listeners;
+    if (listeners.empty()) {
+        const result<io::socket_address> where = io::socket_address::parse(options_.host, options_.port);
+        CO_WQ_REQUIRE(where.has_value(), "the options' host is a numeric address");
+        listeners.push_back({.name = "main", .where = *where});
+    }
+    for (const policy::listener& each : listeners) where_.push_back(each.where);
+    set_rules(options_.rules);
+}
+
+void server_group::set_rules(policy::settings chosen) {
+    chosen.listeners = options_.rules.listeners;
+    auto made = std::make_shared<const policy::engine>(std::move(chosen), where_);
+    const std::scoped_lock guard(rules_lock_);
+    rules_ = std::move(made);
 }
 
 int server_group::run() {
     const result<void> opened = open_listeners();
-    if (!opened) {
-        log::error("cannot listen on {}: {}", where_.text(), opened.error().message());
-        return 1;
-    }
+    if (!opened) return 1;
+    set_rules(options_.rules);  // which may have to know the ports that the system chose
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
     log::info("stopped");
     return 0;
 }
 
-// All sockets are bound before the first loop runs. Several share the port; that nobody else has it is asked first.
+// All sockets are bound before the first loop runs.
 result<void> server_group::open_listeners() {
+    listeners_.resize(options_.threads);
+    for (io::socket_address& each : where_) {
+        const result<void> opened = open_listener(each);
+        if (opened) continue;
+        log::error("cannot listen on {}: {}", each.text(), opened.error().message());
+        return opened;
+    }
+    return {};
+}
+
+// Several share the port; that nobody else has it is asked first.
+result<void> server_group::open_listener(io::socket_address& where) {
     io::socket_calls& calls = io::system_calls();
-    where_ = *io::socket_address::parse(options_.host, options_.port);
     const bool share = options_.threads > 1;
-    result<io::native_handle> first = calls.open_listener(where_, backlog, false);
+    result<io::native_handle> first = calls.open_listener(where, backlog, false);
     if (!first) return std::unexpected(first.error());
     const result<io::socket_address> bound = calls.local_address(*first);
-    if (bound) where_ = *bound;
+    if (bound) where = *bound;
     if (!share) {
-        listeners_.push_back(*first);
+        listeners_.front().push_back(*first);
         return {};
     }
     calls.close(*first);
     for (unsigned index = 0; index < options_.threads; ++index) {
-        const result<io::native_handle> one = calls.open_listener(where_, backlog, true);
+        const result<io::native_handle> one = calls.open_listener(where, backlog, true);
         if (!one) return std::unexpected(one.error());
-        listeners_.push_back(*one);
+        listeners_[index].push_back(*one);
     }
     return {};
 }
 
 task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
-    proxy_server server(*this, loop, net::tcp_listener::adopt(loop, listeners_[index]));
+    std::vector<net::tcp_listener> listeners;
+    for (const io::native_handle each : listeners_[index]) listeners.push_back(net::tcp_listener::adopt(loop, each));
+    proxy_server server(*this, loop, std::move(listeners));
     void (proxy_server::*ordered)() = nullptr;
     {
         const std::scoped_lock guard(lock_);
@@ -214,8 +261,9 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (ordered) (server.*ordered)();
     counting_scope signals(loop);
     if (index == 0) {
-        log::info("listening on {} ({} {}, {}, at most {} connections)", where_.text(), options_.threads,
-                  options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
+        for (const io::socket_address& each : where_)
+            log::info("listening on {} ({} {}, {}, at most {} connections)", each.text(), options_.threads,
+                      options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
         if (options_.chaos.rate > 0)
             log::warn("--chaos {}:{}: completions are delayed, put out of order and cancelled on purpose",
                       options_.chaos.seed, options_.chaos.rate);

@@ -11,6 +11,7 @@
 #include "net/dns/resolver.hpp"
 #include "net/tcp.hpp"
 #include "proxy/options.hpp"
+#include "proxy/policy/credentials.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
 
@@ -44,11 +45,20 @@ public:
         return false;
     }
     void unreserve() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
+    // The rules of this moment; whoever is under way keeps those it began with. Any thread.
+    std::shared_ptr<const policy::engine> rules() const {
+        const std::scoped_lock guard(rules_lock_);
+        return rules_;
+    }
+    // Other rules for whoever comes from now on. Its listeners are those that are open. Any thread.
+    void set_rules(policy::settings chosen);
+    policy::credential_checker& passwords() noexcept { return passwords_; }
 
 private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
     task<void> watch_signals(io::event_loop& loop);
     result<void> open_listeners();
+    result<void> open_listener(io::socket_address& where);
     void each_server(void (proxy_server::*act)());
 
     static constexpr int backlog = 4096;
@@ -56,10 +66,13 @@ private:
     options options_;
     std::string pseudonym_;
     std::uint32_t connections_max_ = 0;
+    policy::credential_checker passwords_;  // outlives the loops, whose tasks it serves
+    mutable std::mutex rules_lock_;
+    std::shared_ptr<const policy::engine> rules_;  // guarded by rules_lock_
     io::runtime runtime_;
-    io::socket_address where_;
+    std::vector<io::socket_address> where_;  // the listeners, as bound
     std::atomic<std::uint32_t> connections_{0};
-    std::vector<io::native_handle> listeners_;  // one per loop, each taken over by its server
+    std::vector<std::vector<io::native_handle>> listeners_;  // those of each loop, taken over by its server
     std::mutex lock_;
     std::vector<std::pair<io::event_loop*, proxy_server*>> servers_;
     void (proxy_server::*ordered_)() = nullptr;  // what a server that starts late has to do at once
@@ -68,6 +81,8 @@ private:
 class proxy_server {
 public:
     proxy_server(server_group& group, io::event_loop& loop, net::tcp_listener listener);
+    // As many as the options have, in their order.
+    proxy_server(server_group& group, io::event_loop& loop, std::vector<net::tcp_listener> listeners);
     ~proxy_server();
 
     // Accepts until drained; ends when the last session has.
@@ -96,13 +111,14 @@ private:
     };
 
     task<void> with_accepting_scope();
-    task<void> accept_loop();
+    task<void> accept_all();
+    task<void> accept_loop(std::uint32_t listener);
     task<void> wait_for_room();
-    task<void> serve(net::tcp_stream client);
+    task<void> serve(net::tcp_stream client, std::uint32_t listener);
 
     server_group& group_;
     io::event_loop& loop_;
-    net::tcp_listener listener_;
+    std::vector<net::tcp_listener> listeners_;
     net::dns::resolver resolver_;
     upstream_pool pool_;
     counters counters_;

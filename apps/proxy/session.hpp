@@ -4,6 +4,7 @@
 // response_parser and write_forward_response. Memory is held only while a request is under way.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -12,9 +13,13 @@
 #include "http/error_page.hpp"
 #include "http/h1/request_parser.hpp"
 #include "net/tcp.hpp"
+#include "proxy/admission.hpp"
 #include "proxy/server.hpp"
 
 namespace co_wq::proxy {
+
+// Asked for each address before it is dialled; false: it is passed over. Empty: all may be.
+using address_filter = std::function<bool(const io::socket_address&)>;
 
 // What happens after a request.
 enum class verdict : std::uint8_t {
@@ -38,7 +43,11 @@ bool idempotent(http::method which) noexcept;
 
 class session : public list_hook<session> {
 public:
-    session(proxy_server& server, net::tcp_stream& client) noexcept : server_(server), client_(client) {}
+    // listener: where the client came in, by its place among the options' listeners.
+    session(proxy_server& server, net::tcp_stream& client, std::uint32_t listener = 0)
+        : server_(server),
+          client_(client),
+          admission_(server, client.peer_address().value_or(io::socket_address{}), listener) {}
     session(const session&) = delete;
     ~session();
 
@@ -83,10 +92,13 @@ private:
     task<verdict> answer_watched();
     task<void> watch_client(cancel_scope& request_scope);
     task<verdict> answer_options();
+    task<verdict> admit();
     task<verdict> open_tunnel();
     task<verdict> forward();
-    task<result<net::tcp_stream>> dial(const http::authority& where);
-    task<result<net::tcp_stream>> reach(const http::authority& where);
+    address_filter admitted();
+    task<result<net::tcp_stream>> dial(const http::authority& where, address_filter may);
+    task<result<net::tcp_stream>> reach(const http::authority& where, address_filter may);
+    net::tcp_stream take_pooled(const std::string& origin_name);
     task<verdict> refuse_connect(error why, const http::authority& where);
     bool finish_request();
 
@@ -95,6 +107,7 @@ private:
     io::lease input_;  // from the client, not yet consumed
     http::byte_buffer out_;
     http::h1::request_parser request_;
+    admission admission_;
     cancel_scope idle_scope_;
     counting_scope* reader_ = nullptr;  // who reads from the client now, besides our own frame
     std::string last_origin_;

@@ -52,9 +52,11 @@ class Proxy:
     descriptors is its RLIMIT_NOFILE; threads=None leaves the number to the program; under is what it is started by.
     """
 
-    def __init__(self, *options: str, reactor: str | None = None, port: int = 0, descriptors: int | None = None,
+    def __init__(self, *options: str, reactor: str | None = None, port: int | None = 0, descriptors: int | None = None,
                  threads: int | None = 2, wait: bool = True, log_file: Path | None = None, under: tuple[str, ...] = ()):
-        command = [*under, str(settings.PROXY), "--port", str(port), "--reactor", reactor or settings.REACTOR]
+        command = [*under, str(settings.PROXY), "--reactor", reactor or settings.REACTOR]
+        if port is not None:  # else the config file says where it listens
+            command += ["--port", str(port)]
         if threads:
             command += ["--threads", str(threads)]
         if log_file:
