@@ -30,7 +30,7 @@ task<refusal> admission::ask(std::string_view method, const http::authority& whe
         if (unknown) co_return unknown;
     }
     what_.user = user_;
-    refusal no = told(rules_->admit(what_));
+    refusal no = say(rules_->admit(what_));
     co_return no;
 }
 
@@ -48,29 +48,26 @@ task<refusal> admission::identify(std::string_view credentials) {
     co_return refusal();
 }
 
-// The denial as an answer, and as a line of the log.
-refusal admission::told(const policy::decision& one) {
-    rule_ = one.rule;
+refusal told(const policy::question& what, const policy::decision& one) {
     if (one.allowed() && !one.reported) return {};
-    const auto log_line = [&](const char* what) {
-        log::info("{}{}{} {} {}:{} {} by rule {}: {}", what_.client.text(), what_.user.empty() ? "" : " ",
-                  on_one_line(what_.user), on_one_line(what_.method), on_one_line(what_.host), what_.port, what,
-                  on_one_line(one.rule), on_one_line(one.reason));
-    };
-    if (one.reported) {
-        log_line("would be denied");
-        return {};
-    }
     if (one.result == outcome::wants_credentials) {
-        log::debug("{} {} {}:{} needs credentials", what_.client.text(), what_.method, what_.host, what_.port);
+        log::debug("{} {} {}:{} needs credentials", what.client.text(), what.method, on_one_line(what.host), what.port);
         return {407, one.text()};
     }
-    log_line("denied");
+    log::info("{}{}{} {} {}:{} {} by rule {}: {}", what.client.text(), what.user.empty() ? "" : " ",
+              on_one_line(what.user), on_one_line(what.method), on_one_line(what.host), what.port,
+              one.reported ? "would be denied" : "denied", on_one_line(one.rule), on_one_line(one.reason));
+    if (one.reported) return {};
     return {403, one.text()};
 }
 
+refusal admission::say(const policy::decision& one) {
+    rule_ = one.rule;
+    return told(what_, one);
+}
+
 bool admission::may_dial(const io::socket_address& peer) {
-    denial_ = told(rules_->admit_address(what_, peer));
+    denial_ = say(rules_->admit_address(what_, peer));
     return !denial_;
 }
 

@@ -38,6 +38,10 @@ private:
     std::string detail_;
 };
 
+// The decision as an answer (403, or 407 for credentials; nothing: go on), and what is denied, or would be in report
+// mode, as a line of the log. For every protocol.
+refusal told(const policy::question& what, const policy::decision& one);
+
 class admission {
 public:
     // listener: its place among the options' listeners.
@@ -56,11 +60,13 @@ public:
     const std::string& user() const noexcept { return user_; }
     // What decided last, as "rule (file:line)"; a view into the rules.
     std::string_view rule() const noexcept { return rule_; }
+    const std::shared_ptr<const policy::engine>& rules() const noexcept { return rules_; }
+    std::uint32_t listener() const noexcept { return what_.listener; }
     void set_client(const io::socket_address& client) noexcept;  // when somebody else says who it is
 
 private:
     task<refusal> identify(std::string_view credentials);
-    refusal told(const policy::decision& one);
+    refusal say(const policy::decision& one);
 
     proxy_server& server_;
     std::shared_ptr<const policy::engine> rules_;

@@ -196,11 +196,26 @@ server_group::server_group(const options& chosen)
         listeners.push_back({.name = "main", .where = *where});
     }
     for (const policy::listener& each : listeners) where_.push_back(each.where);
-    set_rules(options_.rules);
+    publish(options_.rules);
 }
 
-void server_group::set_rules(policy::settings chosen) {
-    chosen.listeners = options_.rules.listeners;
+std::string server_group::set_rules(policy::settings chosen) {
+    std::vector<policy::listener> open = options_.rules.listeners;
+    for (policy::listener& each : open) {
+        const auto same = [&](const policy::listener& other) { return other.name == each.name; };
+        const auto found = std::find_if(chosen.listeners.begin(), chosen.listeners.end(), same);
+        if (found == chosen.listeners.end()) return "there is no listener \"" + each.name + "\", which is open";
+        each.policy = found->policy;
+        each.open = found->open;
+    }
+    chosen.listeners = std::move(open);
+    for (const policy::listener& each : chosen.listeners)
+        if (policy::serves_everybody(chosen, each)) return "listener \"" + each.name + "\" would serve everybody";
+    publish(std::move(chosen));
+    return {};
+}
+
+void server_group::publish(policy::settings chosen) {
     auto made = std::make_shared<const policy::engine>(std::move(chosen), where_);
     const std::scoped_lock guard(rules_lock_);
     rules_ = std::move(made);
@@ -209,7 +224,7 @@ void server_group::set_rules(policy::settings chosen) {
 int server_group::run() {
     const result<void> opened = open_listeners();
     if (!opened) return 1;
-    set_rules(options_.rules);  // which may have to know the ports that the system chose
+    publish(options_.rules);  // which may have to know the ports that the system chose
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
     log::info("stopped");
     return 0;

@@ -50,13 +50,15 @@ public:
         const std::scoped_lock guard(rules_lock_);
         return rules_;
     }
-    // Other rules for whoever comes from now on. Its listeners are those that are open. Any thread.
-    void set_rules(policy::settings chosen);
+    // Other rules for whoever comes from now on. The listeners are those that are open: of the given ones only their
+    // policies count, by name. What is wrong, in words, and nothing has changed; "": done. Any thread.
+    std::string set_rules(policy::settings chosen);
     policy::credential_checker& passwords() noexcept { return passwords_; }
 
 private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
     task<void> watch_signals(io::event_loop& loop);
+    void publish(policy::settings chosen);
     result<void> open_listeners();
     result<void> open_listener(io::socket_address& where);
     void each_server(void (proxy_server::*act)());

@@ -258,7 +258,10 @@ task<verdict> session::admit() {
     std::optional<std::string_view> credentials;
     if (head.headers.count(http::field_id::proxy_authorization) == 1)
         credentials = head.headers.get(http::field_id::proxy_authorization);
-    const refusal no = co_await admission_.ask(head.method_text(), head.authority(), credentials);
+    // what is not of HTTP is not said by HTTP
+    const bool foreign = head.method_text() == "SOCKS" || head.method_text() == "UDP";
+    const std::string_view method = foreign ? std::string_view("other") : head.method_text();
+    const refusal no = co_await admission_.ask(method, head.authority(), credentials);
     if (no) {
         const verdict refused = co_await refuse(no.status(), no.detail(), true);
         co_return refused;
@@ -318,7 +321,10 @@ task<verdict> session::refuse_connect(error why, const http::authority& where) {
     if (why == errc::permission_denied) status = 403;
     if (why == errc::stopped) co_return verdict::reset;
     std::string detail = name_of(where) + ": " + why.message();
-    if (why == errc::permission_denied && admission_.denial()) detail = admission_.denial().detail();
+    if (why == errc::permission_denied && admission_.denial()) {
+        status = admission_.denial().status();
+        detail = admission_.denial().detail();
+    }
     const verdict refused = co_await refuse(status, detail, true);
     co_return refused;
 }

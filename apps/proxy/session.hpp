@@ -78,6 +78,7 @@ public:
     void end_answer() noexcept { answer_open_ = false; }
     // The request has no body, and its end was read.
     bool request_over() const noexcept { return request_over_; }
+    proxy::admission& admission() noexcept { return admission_; }
     void log_answer(std::uint16_t status, std::string_view why = {}) const;
 
 private:
@@ -107,7 +108,7 @@ private:
     io::lease input_;  // from the client, not yet consumed
     http::byte_buffer out_;
     http::h1::request_parser request_;
-    admission admission_;
+    proxy::admission admission_;
     cancel_scope idle_scope_;
     counting_scope* reader_ = nullptr;  // who reads from the client now, besides our own frame
     std::string last_origin_;

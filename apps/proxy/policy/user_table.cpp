@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
+#include <cstring>  // explicit_bzero (glibc)
 
 namespace co_wq::proxy::policy {
 namespace {
@@ -126,7 +126,7 @@ bool user_table::verify(std::string_view user, std::string_view password) const 
     const std::string phrase(fits ? password : std::string_view());
     const char* made = crypt_r(phrase.c_str(), against->c_str(), memory.get());
     const bool same = made && made[0] != '*' && equal(made, *against);
-    std::memset(static_cast<void*>(memory.get()), 0, sizeof(crypt_data));
+    explicit_bzero(memory.get(), sizeof(crypt_data));  // not left out, as memset would be
     return same && known && fits;
 }
 
