@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "io/signal.hpp"
+#include "proxy/config/explain.hpp"
 #include "proxy/options.hpp"
 #include "proxy/server.hpp"
 
@@ -14,6 +15,7 @@ int run(int count, char** words) {
     switch (proxy::parse_options(count, words, chosen)) {
         case proxy::parse_outcome::done: return 0;
         case proxy::parse_outcome::wrong: return 2;
+        case proxy::parse_outcome::explain: return proxy::config::explain(chosen);
         case proxy::parse_outcome::run: break;
     }
     const result<void> logging = log::configure(chosen.log);

@@ -6,6 +6,9 @@
 
 #include "base/os/service.hpp"
 #include "io/runtime.hpp"
+#include "proxy/config/config_file.hpp"
+#include "proxy/config/units.hpp"
+#include "proxy/policy/engine.hpp"
 #include "proxy/version.hpp"
 
 namespace co_wq::proxy {
@@ -20,7 +23,58 @@ void add_milliseconds(CLI::App& app, const char* name, duration& value, const ch
         ->default_str(std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()));
 }
 
-void add_times(CLI::App& app, limits& limit) {
+void complain(std::string_view what) {
+    std::fprintf(stderr, "co_http_proxy: %s (--help lists the options)\n", on_one_line(what).c_str());
+}
+
+// The options that are words, as they were given.
+struct given_words {
+    std::string reactor = "auto", level = "info", chaos, config, connect_ports, name_servers;
+    std::vector<std::string> allow, deny, allow_addresses, allow_clients, users;
+    bool quiet = false, verbose = false, append = false, version = false, check_config = false, report = false;
+
+    bool has_rules() const noexcept {
+        return !allow.empty() || !deny.empty() || !allow_addresses.empty() || !allow_clients.empty() ||
+               !connect_ports.empty();
+    }
+};
+
+void define_general(CLI::App& app, options& out, given_words& given) {
+    app.add_option("--config", given.config, "read this TOML file first; options override it")->type_name("FILE");
+    app.add_flag("--check-config", given.check_config, "explain every error of the config file, and end");
+    app.add_option("--host", out.host, "address to listen on")->type_name("ADDRESS")->capture_default_str();
+    app.add_option("--port", out.port, "port to listen on, 0 for any")
+        ->check(CLI::Range(0, 65535))
+        ->type_name("PORT")
+        ->capture_default_str();
+    app.add_option("--threads", out.threads, "event loops; 0: one per core")
+        ->check(CLI::Range(0u, 1024u))
+        ->capture_default_str();
+    app.add_option("--reactor", given.reactor, "auto, epoll or uring")->type_name("NAME")->capture_default_str();
+    app.add_option("--dns-servers", given.name_servers, "name servers to ask instead of the system's, with commas")
+        ->type_name("LIST");
+    app.add_option("--user", out.user, "run as this user once the sockets are open")->type_name("NAME");
+    app.add_flag("--open", out.open, "serve other machines without rules");
+    app.add_option("--log-level", given.level, "trace, debug, info, warn, error or off")
+        ->type_name("LEVEL")
+        ->capture_default_str();
+    app.add_option("--log-file", out.log.file, "write the log to a file instead of standard error")->type_name("PATH");
+    app.add_flag("--log-append", given.append, "keep what the log file holds");
+    app.add_flag("--quiet", given.quiet, "warnings and errors only");
+    app.add_flag("--verbose", given.verbose, "what happens to each connection");
+    app.add_flag("--trace-packets", out.trace_packets, "log the size of every piece that is carried");
+    app.add_option("--chaos", given.chaos, "for staging: disturb this share of completions, such as 7:0.01")
+        ->type_name("SEED:RATE");
+    app.add_flag("--version", given.version, "print the version");
+}
+
+void define_limits(CLI::App& app, limits& limit) {
+    app.add_option("--max-connections", limit.connections_max, "connections of clients; 0: as descriptors allow")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    app.add_option("--max-body-bytes", limit.body_bytes_max, "largest request body; 0: no limit")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     add_milliseconds(app, "--header-timeout-ms", limit.header_timeout, "for the whole head of a request");
     add_milliseconds(app, "--keep-alive-timeout-ms", limit.keep_alive_timeout, "between requests of a client");
     add_milliseconds(app, "--connect-timeout-ms", limit.connect_timeout, "for name look-up and connection");
@@ -31,30 +85,176 @@ void add_times(CLI::App& app, limits& limit) {
     add_milliseconds(app, "--drain-timeout-ms", limit.drain_timeout, "for what is under way after SIGTERM");
 }
 
-void complain(std::string_view what) {
-    std::fprintf(stderr, "co_http_proxy: %s (--help lists the options)\n", on_one_line(what).c_str());
+void define_policy(CLI::App& app, options& out, given_words& given) {
+    // one value each, so that what follows is never taken for another one
+    const auto repeated = [&](const char* name, std::vector<std::string>& values, const char* help) {
+        app.add_option(name, values, help)->allow_extra_args(false)->type_name("VALUE");
+    };
+    app.add_flag("--sandbox", out.rules.sandbox, "deny what is not allowed, and all that is not global unicast");
+    repeated("--allow", given.allow, "allow this host, *.suffix or CIDR, and nothing else; may be repeated");
+    repeated("--deny", given.deny, "deny this host, *.suffix or CIDR, before all that is allowed; may be repeated");
+    repeated("--allow-address", given.allow_addresses, "let this CIDR through the address guard; may be repeated");
+    repeated("--allow-client", given.allow_clients, "serve clients of this CIDR only; may be repeated");
+    app.add_option("--connect-ports", given.connect_ports, "where tunnels may lead, such as 443,8000-8999")
+        ->type_name("LIST");
+    repeated("--users", given.users, "demand a user of this htpasswd file; may be repeated");
+    app.add_flag("--report", given.report, "only log what the rules would deny");
 }
 
-// The options that are words, as they were given.
-struct given_words {
-    std::string reactor = "auto", level = "info", chaos;
-};
+CLI::App* define_explain(CLI::App& app, explain_request& out) {
+    CLI::App* explain = app.add_subcommand("explain", "say which rule decides about a URL, and why");
+    explain->fallthrough();
+    explain->add_option("url", out.target, "http://..., https://... or host:port")->required();
+    explain->add_option("--method", out.method, "of an http:// request")->type_name("NAME");
+    explain->add_option("--user", out.user, "as this user")->type_name("NAME");
+    explain->add_option("--client", out.client, "from this address")->type_name("ADDRESS")->capture_default_str();
+    explain->add_option("--listener", out.listener, "through this listener")->type_name("NAME");
+    explain->add_flag("--resolve", out.resolve, "ask for the name's addresses and judge each");
+    return explain;
+}
 
-bool check(const options& given, const given_words& words, std::string& wrong) {
-    const result<io::socket_address> where = io::socket_address::parse(given.host, given.port);
-    if (!where) {
-        wrong = "--host " + given.host + ": not a numeric IPv4 or IPv6 address";
-    } else if (!where->is_loopback() && !given.open) {
-        wrong = "--host " + given.host +
-                " is reachable by others and would serve everybody: add --open if that is wanted, or use 127.0.0.1";
-    } else if (!io::reactor_kind_from(words.reactor) || words.reactor == "sim") {
-        wrong = "--reactor " + words.reactor + ": one of auto, epoll, uring";
-    } else if (!log::level_from(words.level)) {
-        wrong = "--log-level " + words.level + ": one of trace, debug, info, warn, error, off";
-    } else if (!words.chaos.empty() && !io::chaos_from(words.chaos)) {
-        wrong = "--chaos " + words.chaos +
-                ": SEED:RATE, a whole number and a share of completions above 0 up to 1, such as 7:0.01";
+std::string wrong_word(const given_words& given) {
+    if (!io::reactor_kind_from(given.reactor) || given.reactor == "sim")
+        return "--reactor " + given.reactor + ": one of auto, epoll, uring";
+    if (!log::level_from(given.level))
+        return "--log-level " + given.level + ": one of trace, debug, info, warn, error, off";
+    if (!given.chaos.empty() && !io::chaos_from(given.chaos))
+        return "--chaos " + given.chaos +
+               ": SEED:RATE, a whole number and a share of completions above 0 up to 1, such as 7:0.01";
+    if (given.check_config && given.config.empty()) return "--check-config: name the file with --config FILE";
+    return {};
+}
+
+// Calls take with each part of a list with commas, until it says what is wrong.
+template <class Take>
+std::string each_part(std::string_view option, std::string_view list, Take&& take) {
+    for (std::string_view rest = list; !list.empty();) {
+        const std::size_t comma = rest.find(',');
+        if (const std::string wrong = take(rest.substr(0, comma)); !wrong.empty())
+            return std::string(option) + " " + std::string(list) + ": " + wrong;
+        if (comma == rest.npos) break;
+        rest.remove_prefix(comma + 1);
     }
+    return {};
+}
+
+std::string add_ranges(std::string_view option, const std::vector<std::string>& texts, std::vector<policy::cidr>& out) {
+    for (const std::string& each : texts) {
+        const auto range = policy::parse_cidr(each);
+        if (!range) return std::string(option) + " " + each + ": " + range.error();
+        out.push_back(*range);
+    }
+    return {};
+}
+
+std::string add_rules(std::string_view option, policy::action then, const std::vector<std::string>& texts,
+                      const std::vector<policy::cidr>& clients, policy::policy& out) {
+    for (const std::string& each : texts) {
+        policy::rule one;
+        one.name = std::string(option) + " " + on_one_line(each);
+        one.then = then;
+        if (then == policy::action::allow) one.clients = clients;
+        const bool address = each.find("://") == each.npos &&
+                             (each.find('/') != each.npos || policy::ip_address::parse(each).has_value());
+        if (address) {
+            if (std::string wrong = add_ranges(option, {each}, one.addresses); !wrong.empty()) return wrong;
+        } else if (const auto added = one.hosts.add(each); !added) {
+            return one.name + ": " + added.error();
+        }
+        out.rules.push_back(std::move(one));
+    }
+    return {};
+}
+
+// What the flags say, as a policy of its own for every listener.
+std::string make_policy(const given_words& given, policy::settings& out) {
+    if (!given.has_rules() && !given.report) return {};
+    if (!out.policies.empty()) {
+        if (given.has_rules())
+            return "--allow, --deny, --allow-address, --allow-client and --connect-ports are for a config file without "
+                   "policies: write them into the file";
+        for (policy::policy& each : out.policies) each.report = true;
+        return {};
+    }
+    policy::policy made;
+    made.name = "command line";
+    made.report = given.report;
+    std::vector<policy::cidr> clients;
+    std::string wrong = add_ranges("--allow-client", given.allow_clients, clients);
+    if (wrong.empty()) wrong = add_ranges("--allow-address", given.allow_addresses, made.allow_addresses);
+    if (wrong.empty())
+        wrong = each_part("--connect-ports", given.connect_ports, [&](std::string_view part) {
+            const auto ports = config::parse_ports(part);
+            if (ports) made.connect_ports.push_back(*ports);
+            return ports ? std::string() : ports.error();
+        });
+    if (wrong.empty()) wrong = add_rules("--deny", policy::action::deny, given.deny, clients, made);
+    if (wrong.empty()) wrong = add_rules("--allow", policy::action::allow, given.allow, clients, made);
+    if (!clients.empty() && given.allow.empty() && !out.sandbox) {
+        policy::rule served;
+        served.name = "--allow-client";
+        served.then = policy::action::allow;
+        served.clients = clients;
+        made.rules.push_back(std::move(served));
+    }
+    if (!given.allow.empty() || !clients.empty()) made.otherwise = policy::action::deny;
+    out.policies.push_back(std::move(made));
+    for (policy::listener& each : out.listeners) each.policy = "command line";
+    return wrong;
+}
+
+// The listeners of the file, or the one of --host and --port; these move the first one of the file and drop the others.
+std::string make_listeners(const CLI::App& app, options& out) {
+    auto& all = out.rules.listeners;
+    const bool host_given = app.count("--host") > 0, port_given = app.count("--port") > 0;
+    if (!all.empty() && !host_given) out.host = all.front().where.host();
+    if (!all.empty() && !port_given) out.port = all.front().where.port();
+    const result<io::socket_address> where = io::socket_address::parse(out.host, out.port);
+    if (!where) return "--host " + out.host + ": not a numeric IPv4 or IPv6 address";
+    if (all.empty()) all.push_back({.name = "main"});
+    if (host_given || port_given) all.resize(1);
+    all.front().where = *where;
+    for (policy::listener& each : all) each.open |= out.open;
+    return {};
+}
+
+std::string wrong_with_listeners(const policy::settings& chosen) {
+    for (const policy::listener& each : chosen.listeners)
+        if (policy::serves_everybody(chosen, each))
+            return "--host " + each.where.host() +
+                   " is reachable by others and would serve everybody: add --users, --allow, --allow-client or "
+                   "--sandbox, add --open if that is wanted, or use 127.0.0.1";
+    return {};
+}
+
+std::string apply(const CLI::App& app, const given_words& given, options& out, config::problems& wrong) {
+    if (app.count("--reactor") > 0) out.reactor = *io::reactor_kind_from(given.reactor);
+    if (!given.chaos.empty()) out.chaos = *io::chaos_from(given.chaos);
+    if (app.count("--log-level") > 0) out.log.minimum = *log::level_from(given.level);
+    if (given.quiet || given.verbose) out.log.minimum = given.quiet ? log::level::warn : log::level::debug;
+    if (out.trace_packets) out.log.minimum = log::level::trace;
+    out.log.append |= given.append;
+    out.log.console = out.log.file.empty();
+    if (out.threads == 0) out.threads = io::usable_cores();
+    // no connection is kept without a byte for longer than the idle limit
+    for (duration* each : {&out.limit.keep_alive_timeout, &out.limit.response_timeout, &out.limit.pool_idle_timeout})
+        *each = std::min(*each, out.limit.idle_timeout);
+    if (!given.users.empty()) out.rules.users.clear();
+    for (const std::string& each : given.users) {
+        policy::user_file one;
+        one.table = config::load_users(each, wrong);
+        out.rules.users.push_back(std::move(one));
+    }
+    std::string text = each_part("--dns-servers", given.name_servers, config::wrong_with_name_server);
+    if (!given.name_servers.empty()) out.names.servers = given.name_servers;
+    if (text.empty()) text = make_listeners(app, out);
+    if (text.empty()) text = make_policy(given, out.rules);
+    if (text.empty() && wrong.empty()) text = wrong_with_listeners(out.rules);
+    return text;
+}
+
+bool tell(const config::problems& wrong) {
+    for (const config::problem& each : wrong) std::fprintf(stderr, "co_http_proxy: %s\n", each.text().c_str());
     return wrong.empty();
 }
 
@@ -75,39 +275,14 @@ std::string on_one_line(std::string_view text) {
     return text.size() > shown_max ? out + "..." : out;
 }
 
-parse_outcome parse_options(int count, char** words, options& out) {
-    CLI::App app{"co_http_proxy: a forward proxy for HTTP/1.1 and CONNECT", "co_http_proxy"};
-    given_words given;
-    bool quiet = false, verbose = false, append = false, version = false;
-    app.add_option("--host", out.host, "address to listen on")->type_name("ADDRESS")->capture_default_str();
-    app.add_option("--port", out.port, "port to listen on, 0 for any")
-        ->check(CLI::Range(0, 65535))
-        ->type_name("PORT")
-        ->capture_default_str();
-    app.add_option("--threads", out.threads, "event loops; 0: one per core")
-        ->check(CLI::Range(0u, 1024u))
-        ->capture_default_str();
-    app.add_option("--reactor", given.reactor, "auto, epoll or uring")->type_name("NAME")->capture_default_str();
-    app.add_option("--user", out.user, "run as this user once the sockets are open")->type_name("NAME");
-    app.add_flag("--open", out.open, "serve other machines without rules");
-    app.add_option("--log-level", given.level, "trace, debug, info, warn, error or off")
-        ->type_name("LEVEL")
-        ->capture_default_str();
-    app.add_option("--log-file", out.log.file, "write the log to a file instead of standard error")->type_name("PATH");
-    app.add_flag("--log-append", append, "keep what the log file holds");
-    app.add_flag("--quiet", quiet, "warnings and errors only");
-    app.add_flag("--verbose", verbose, "what happens to each connection");
-    app.add_flag("--trace-packets", out.trace_packets, "log the size of every piece that is carried");
-    app.add_option("--max-connections", out.limit.connections_max, "connections of clients; 0: as descriptors allow")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str();
-    app.add_option("--max-body-bytes", out.limit.body_bytes_max, "largest request body; 0: no limit")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str();
-    add_times(app, out.limit);
-    app.add_option("--chaos", given.chaos, "for staging: disturb this share of completions, such as 7:0.01")
-        ->type_name("SEED:RATE");
-    app.add_flag("--version", version, "print the version");
+namespace {
+
+// Reads the words into out; what is not among them stays as it is.
+parse_outcome read_words(int count, char** words, CLI::App& app, options& out, given_words& given) {
+    define_general(app, out, given);
+    define_policy(app, out, given);
+    define_limits(app, out.limit);
+    const CLI::App* explain = define_explain(app, out.explain);
     try {
         app.parse(count, words);
     } catch (const CLI::CallForHelp&) {
@@ -117,27 +292,48 @@ parse_outcome parse_options(int count, char** words, options& out) {
         complain(wrong.what());
         return parse_outcome::wrong;
     }
-    if (version) {
+    if (given.version) {
         std::printf("co_http_proxy %s\n", version_text);
         return parse_outcome::done;
     }
-    std::string wrong;
-    if (!check(out, given, wrong)) {
+    if (const std::string wrong = wrong_word(given); !wrong.empty()) {
         complain(wrong);
         return parse_outcome::wrong;
     }
-    out.reactor = *io::reactor_kind_from(given.reactor);
-    if (!given.chaos.empty()) out.chaos = *io::chaos_from(given.chaos);
-    out.log.minimum = quiet ? log::level::warn : verbose ? log::level::debug : *log::level_from(given.level);
-    if (out.trace_packets) out.log.minimum = log::level::trace;
-    out.log.append = append;
-    out.log.console = out.log.file.empty();
+    return explain->parsed() ? parse_outcome::explain : parse_outcome::run;
+}
+
+constexpr const char* about = "co_http_proxy: a forward proxy for HTTP/1.1 and CONNECT";
+
+}  // namespace
+
+parse_outcome parse_options(int count, char** words, options& out) {
+    out.log.append = false;
+    std::string file;
+    {
+        options first = out;
+        given_words given;
+        CLI::App app{about, "co_http_proxy"};
+        const parse_outcome outcome = read_words(count, words, app, first, given);
+        if (outcome == parse_outcome::done || outcome == parse_outcome::wrong) return outcome;
+        file = given.config;
+    }
+    config::problems wrong;
+    if (!file.empty()) config::load_file(file, out, wrong);
+    if (!tell(wrong)) return parse_outcome::wrong;
+    given_words given;
+    CLI::App app{about, "co_http_proxy"};
+    const parse_outcome outcome = read_words(count, words, app, out, given);
+    const std::string text = apply(app, given, out, wrong);
+    if (!tell(wrong)) return parse_outcome::wrong;
+    if (!text.empty()) {
+        complain(text);
+        return parse_outcome::wrong;
+    }
     out.self = {os::executable_path(), {words + 1, words + count}};
-    if (out.threads == 0) out.threads = io::usable_cores();
-    // no connection is kept without a byte for longer than the idle limit
-    for (duration* each : {&out.limit.keep_alive_timeout, &out.limit.response_timeout, &out.limit.pool_idle_timeout})
-        *each = std::min(*each, out.limit.idle_timeout);
-    return parse_outcome::run;
+    if (!given.check_config) return outcome;
+    std::printf("%s: ok\n", on_one_line(file).c_str());
+    return parse_outcome::done;
 }
 
 }  // namespace co_wq::proxy

@@ -11,6 +11,7 @@
 #include "io/reactor.hpp"
 #include "net/dns/resolver_options.hpp"
 #include "proxy/handover.hpp"
+#include "proxy/policy/settings.hpp"
 
 namespace co_wq::proxy {
 
@@ -24,12 +25,22 @@ struct limits {
     duration connect_timeout = std::chrono::seconds(10);     // name and connection to the origin
     duration idle_timeout = std::chrono::seconds(300);       // no byte moves, in a body or a tunnel
     duration response_timeout = std::chrono::seconds(300);   // until the origin's answer begins
-    duration drain_idle_timeout =
-        std::chrono::milliseconds(500);  // ... while which a kept connection may ask once more
+    // after SIGTERM, in which a kept connection may ask once more
+    duration drain_idle_timeout = std::chrono::milliseconds(500);
     duration drain_timeout = std::chrono::seconds(10);       // after SIGTERM, until what is left is ended
     duration pool_idle_timeout = std::chrono::seconds(30);   // an unused connection to an origin
     std::uint32_t pool_per_host_max = 64;
     std::uint32_t pool_max = 512;                            // per loop
+};
+
+// co_http_proxy explain: which rule decides about a request, and why.
+struct explain_request {
+    std::string target;    // a URL, or host:port for a tunnel
+    std::string method;    // empty: GET for http, CONNECT for https and host:port
+    std::string user;      // taken for verified
+    std::string client = "127.0.0.1";
+    std::string listener;  // by name; empty: the first
+    bool resolve = false;  // ask for the name's addresses, too
 };
 
 struct options {
@@ -44,16 +55,19 @@ struct options {
     log::options log;
     net::dns::resolver_options names;
     limits limit;
+    policy::settings rules;  // its listeners count; without any, host and port do
+    explain_request explain;
     program self;  // what an upgrade starts
 };
 
-enum class parse_outcome : std::uint8_t { run, done, wrong };
+enum class parse_outcome : std::uint8_t { run, explain, done, wrong };
 
 // What a message may quote of the command line, whose words may hold anything: one line, of a length that can be read,
 // without what moves a terminal's cursor.
 std::string on_one_line(std::string_view text);
 
-// Reads the command line. done: help or version was printed. wrong: one line on standard error says what.
+// Reads the command line, and the config file that it names: flags override the file. done: help, version or the
+// outcome of --check-config was printed. wrong: standard error says what, one line for each problem.
 parse_outcome parse_options(int count, char** words, options& out);
 
 }  // namespace co_wq::proxy

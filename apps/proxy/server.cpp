@@ -14,10 +14,23 @@ namespace co_wq::proxy {
 
 using namespace std::chrono_literals;
 
-proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vector<net::tcp_listener> listeners)
+namespace {
+
+std::vector<door> only(net::tcp_listener one) {
+    std::vector<door> made;
+    made.push_back({std::move(one), 0});
+    return made;
+}
+
+}  // namespace
+
+proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_listener listener)
+    : proxy_server(group, loop, only(std::move(listener))) {}
+
+proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vector<door> doors)
     : group_(group),
       loop_(loop),
-      listeners_(std::move(listeners)),
+      doors_(std::move(doors)),
       resolver_(loop, group.chosen().names),
       pool_(loop, limit()),
       idle_timer_(*this),
@@ -33,7 +46,7 @@ proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vecto
 proxy_server::~proxy_server() = default;
 
 task<void> proxy_server::run() {
-    for (net::tcp_listener& each : listeners_) sessions_.spawn(accept_loop(each), "accept");
+    for (door& each : doors_) sessions_.spawn(accept_loop(each), "accept");
     co_await sessions_.join();
     idle_timer_.cancel();
     drain_timer_.cancel();
@@ -53,17 +66,17 @@ task<void> proxy_server::wait_for_room() {
 }
 
 // Ends when the listener has stopped and nobody waits in its queue. Whoever has come while we drain is served.
-task<void> proxy_server::accept_loop(net::tcp_listener& from) {
+task<void> proxy_server::accept_loop(door& from) {
     bool told = false;
     for (;;) {
-        result<net::tcp_stream> client = co_await from.accept();
+        result<net::tcp_stream> client = co_await from.listener.accept();
         if (client) {
             told = false;
             co_await wait_for_room();
-            sessions_.spawn(serve(std::move(*client)), "session");
+            sessions_.spawn(serve(std::move(*client), from.place), "session");
             continue;
         }
-        if (client.error() == errc::stopped || client.error() == errc::closed) co_return from.close();
+        if (client.error() == errc::stopped || client.error() == errc::closed) co_return from.listener.close();
         if (!std::exchange(told, true))
             log::warn("accept: {}: new connections wait until there is room", client.error().message());
         co_await sleep_for(50ms);
@@ -127,10 +140,10 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
 
 }  // namespace
 
-task<void> proxy_server::serve(net::tcp_stream client) {
+task<void> proxy_server::serve(net::tcp_stream client, std::uint32_t listener) {
     const counted here(group_);
     ++counters_.connections;
-    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client));
+    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, listener));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();
     http_part.reset();
     if (tunnel) co_await run_tunnel(*this, client, std::move(*tunnel));
@@ -144,8 +157,8 @@ void proxy_server::enter_idle(session& one) noexcept {
 void proxy_server::drain() {
     if (draining_) return end();
     draining_ = true;
-    for (net::tcp_listener& each : listeners_)
-        if (each.is_open()) each.stop();
+    for (door& each : doors_)
+        if (each.listener.is_open()) each.listener.stop();
     pool_.clear();
     // A client that keeps its connection may send its next request just now: its answer says that it is the last.
     const duration idle = std::min(limit().drain_idle_timeout, limit().drain_timeout);
@@ -162,7 +175,7 @@ void proxy_server::end() {
     draining_ = true;
     if (!sessions_.empty()) log::debug("{}: {} tasks ended where they stood", loop_.name(), sessions_.size());
     sessions_.destroy_all();
-    for (net::tcp_listener& each : listeners_) each.close();
+    for (door& each : doors_) each.listener.close();
 }
 
 server_group::server_group(const options& chosen)
@@ -174,82 +187,130 @@ server_group::server_group(const options& chosen)
     connections_max_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(pairs, 1'000'000));
     if (options_.limit.connections_max > 0)
         connections_max_ = std::min(connections_max_, options_.limit.connections_max);
+    auto& listeners = options_.rules.listeners;
+    if (listeners.empty()) {
+        const result<io::socket_address> where = io::socket_address::parse(options_.host, options_.port);
+        CO_WQ_REQUIRE(where.has_value(), "the options' host is a numeric address");
+        listeners.push_back({.name = "main", .where = *where});
+    }
+    for (const policy::listener& each : listeners) where_.push_back(each.where);
+    publish(options_.rules);
+}
+
+std::string server_group::set_rules(policy::settings chosen) {
+    std::vector<policy::listener> open = options_.rules.listeners;
+    for (policy::listener& each : open) {
+        const auto same = [&](const policy::listener& other) { return other.name == each.name; };
+        const auto found = std::find_if(chosen.listeners.begin(), chosen.listeners.end(), same);
+        if (found == chosen.listeners.end()) return "there is no listener \"" + each.name + "\", which is open";
+        each.policy = found->policy;
+        each.open = found->open;
+    }
+    chosen.listeners = std::move(open);
+    for (const policy::listener& each : chosen.listeners)
+        if (policy::serves_everybody(chosen, each)) return "listener \"" + each.name + "\" would serve everybody";
+    publish(std::move(chosen));
+    return {};
+}
+
+void server_group::publish(policy::settings chosen) {
+    auto made = std::make_shared<const policy::engine>(std::move(chosen), where_);
+    const std::scoped_lock guard(rules_lock_);
+    rules_ = std::move(made);
 }
 
 int server_group::run() {
     const result<void> opened = open_listeners();
-    if (!opened) {
-        log::error("cannot listen on {}: {}", where_.text(), opened.error().message());
-        return 1;
-    }
-    if (!options_.user.empty()) {
-        const result<void> became = os::become_user(options_.user);
-        if (!became) {
-            log::error("cannot run as {}: {}", options_.user, became.error().message());
-            return 1;
-        }
-    }
+    if (!opened || !become_user()) return 1;
+    publish(options_.rules);  // which may have to know the ports that the system chose
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
     log::info("stopped");
     return 0;
 }
 
+// For good: an upgrade runs as the same user.
+bool server_group::become_user() const {
+    if (options_.user.empty()) return true;
+    const result<void> became = os::become_user(options_.user);
+    if (!became) log::error("cannot run as {}: {}", options_.user, became.error().message());
+    return became.has_value();
+}
+
 // All sockets are open before the first loop runs: those that a supervisor or an older process gives, or our own.
 result<void> server_group::open_listeners() {
-    where_ = *io::socket_address::parse(options_.host, options_.port);
-    if (!adopt_inherited()) return open_own();
-    // each loop needs one; a socket may have several descriptors
-    for (unsigned index = static_cast<unsigned>(listeners_.size()); index < options_.threads; ++index) {
-        const int copy = os::duplicate(listeners_[index % listeners_.size()]);
-        if (copy < 0) return fail(errc::too_many_files);
-        listeners_.push_back(copy);
+    listeners_.resize(where_.size());
+    adopt_inherited();
+    for (std::size_t place = 0; place < where_.size(); ++place) {
+        const result<void> opened = listeners_[place].empty() ? open_listener(place) : complete(place);
+        if (opened) continue;
+        log::error("cannot listen on {}: {}", where_[place].text(), opened.error().message());
+        return opened;
     }
     return {};
 }
 
 // A socket with another address than we are to listen on is not ours any more.
-bool server_group::adopt_inherited() {
+void server_group::adopt_inherited() {
     io::socket_calls& calls = io::system_calls();
     const os::inherited given = os::take_inherited();
     ready_ = given.ready;
     for (const int handle : given.listeners) {
         const result<io::socket_address> bound = calls.local_address(handle);
-        const bool any_port = options_.port == 0 && bound && bound->host() == where_.host();
-        if (bound && (any_port || *bound == where_)) {
-            listeners_.push_back(handle);
-            where_ = *bound;
+        const auto wanted = [&](const io::socket_address& where) {
+            return bound && (*bound == where || (where.port() == 0 && bound->host() == where.host()));
+        };
+        const auto found = std::find_if(where_.begin(), where_.end(), wanted);
+        if (found != where_.end()) {
+            listeners_[static_cast<std::size_t>(found - where_.begin())].push_back(handle);
+            *found = *bound;
         } else {
             log::warn("a socket that was handed to us listens elsewhere ({}): closed",
                       bound ? bound->text() : bound.error().message());
             calls.close(handle);
         }
     }
-    return !listeners_.empty();
+}
+
+// Each loop needs a descriptor; a socket may have several.
+result<void> server_group::complete(std::size_t place) {
+    std::vector<io::native_handle>& own = listeners_[place];
+    for (std::size_t given = own.size(), index = given; index < options_.threads; ++index) {
+        const int copy = os::duplicate(own[index % given]);
+        if (copy < 0) return fail(errc::too_many_files);
+        own.push_back(copy);
+    }
+    return {};
 }
 
 // Several share the port; that nobody else has it is asked first.
-result<void> server_group::open_own() {
+result<void> server_group::open_listener(std::size_t place) {
     io::socket_calls& calls = io::system_calls();
+    io::socket_address& where = where_[place];
     const bool share = options_.threads > 1;
-    result<io::native_handle> first = calls.open_listener(where_, backlog, false);
+    result<io::native_handle> first = calls.open_listener(where, backlog, false);
     if (!first) return std::unexpected(first.error());
     const result<io::socket_address> bound = calls.local_address(*first);
-    if (bound) where_ = *bound;
+    if (bound) where = *bound;
     if (!share) {
-        listeners_.push_back(*first);
+        listeners_[place].push_back(*first);
         return {};
     }
     calls.close(*first);
     for (unsigned index = 0; index < options_.threads; ++index) {
-        const result<io::native_handle> one = calls.open_listener(where_, backlog, true);
+        const result<io::native_handle> one = calls.open_listener(where, backlog, true);
         if (!one) return std::unexpected(one.error());
-        listeners_.push_back(*one);
+        listeners_[place].push_back(*one);
     }
     return {};
 }
 
 task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
-    proxy_server server(*this, loop, listeners_of(loop, index));
+    // one socket of each listener, and what is more than one for each loop: no queue may be left that nobody serves
+    std::vector<door> doors;
+    for (std::uint32_t place = 0; place < listeners_.size(); ++place)
+        for (std::size_t i = index; i < listeners_[place].size(); i += options_.threads)
+            doors.push_back({net::tcp_listener::adopt(loop, listeners_[place][i]), place});
+    proxy_server server(*this, loop, std::move(doors));
     void (proxy_server::*ordered)() = nullptr;
     {
         const std::scoped_lock guard(lock_);
@@ -260,8 +321,9 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (ordered) (server.*ordered)();
     counting_scope signals(loop);
     if (index == 0) {
-        log::info("listening on {} ({} {}, {}, at most {} connections)", where_.text(), options_.threads,
-                  options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
+        for (const io::socket_address& each : where_)
+            log::info("listening on {} ({} {}, {}, at most {} connections)", each.text(), options_.threads,
+                      options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
         if (options_.chaos.rate > 0)
             log::warn("--chaos {}:{}: completions are delayed, put out of order and cancelled on purpose",
                       options_.chaos.seed, options_.chaos.rate);
@@ -276,18 +338,10 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     std::erase_if(servers_, [&](const auto& one) { return one.second == &server; });
 }
 
-// One socket for each loop, and what is more than that: none may be left with a queue that nobody serves.
-std::vector<net::tcp_listener> server_group::listeners_of(io::event_loop& loop, unsigned index) {
-    std::vector<net::tcp_listener> own;
-    for (std::size_t i = index; i < listeners_.size(); i += options_.threads)
-        own.push_back(net::tcp_listener::adopt(loop, listeners_[i]));
-    return own;
-}
-
 // All loops have their servers. Called once, under the lock.
 void server_group::serving() {
     if (ready_ >= 0) report_taken_over(std::exchange(ready_, -1));
-    os::notify_supervisor("READY=1\nSTATUS=serving on " + where_.text());
+    os::notify_supervisor("READY=1\nSTATUS=serving on " + where_.front().text());
 }
 
 // A supervisor restarts us when a loop has stopped turning.
@@ -308,7 +362,9 @@ task<void> server_group::feed_watchdog(duration limit) {
 // A newer program takes over; once it serves, we finish what is under way.
 task<void> server_group::upgrade(io::event_loop& loop) {
     log::info("handing over to {}", options_.self.path);
-    const result<int> taken = co_await hand_over(loop, options_.self, listeners_, upgrade_limit);
+    std::vector<io::native_handle> all;
+    for (const std::vector<io::native_handle>& each : listeners_) all.insert(all.end(), each.begin(), each.end());
+    const result<int> taken = co_await hand_over(loop, options_.self, std::move(all), upgrade_limit);
     upgrading_ = false;
     if (!taken) {
         log::error("the new process did not take over ({}): this one goes on", taken.error().message());

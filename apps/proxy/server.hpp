@@ -11,6 +11,7 @@
 #include "net/dns/resolver.hpp"
 #include "net/tcp.hpp"
 #include "proxy/options.hpp"
+#include "proxy/policy/credentials.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
 
@@ -44,17 +45,28 @@ public:
         return false;
     }
     void unreserve() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
+    // The rules of this moment; whoever is under way keeps those it began with. Any thread.
+    std::shared_ptr<const policy::engine> rules() const {
+        const std::scoped_lock guard(rules_lock_);
+        return rules_;
+    }
+    // Other rules for whoever comes from now on. The listeners are those that are open: of the given ones only their
+    // policies count, by name. What is wrong, in words, and nothing has changed; "": done. Any thread.
+    std::string set_rules(policy::settings chosen);
+    policy::credential_checker& passwords() noexcept { return passwords_; }
 
 private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
     task<void> watch_signals(io::event_loop& loop);
     task<void> upgrade(io::event_loop& loop);
     task<void> feed_watchdog(duration limit);
+    void publish(policy::settings chosen);
     result<void> open_listeners();
-    result<void> open_own();
-    bool adopt_inherited();
+    void adopt_inherited();
+    result<void> complete(std::size_t place);
+    result<void> open_listener(std::size_t place);
+    bool become_user() const;
     void serving();
-    std::vector<net::tcp_listener> listeners_of(io::event_loop& loop, unsigned index);
     void each_server(void (proxy_server::*act)());
 
     static constexpr int backlog = 4096;
@@ -63,11 +75,15 @@ private:
     options options_;
     std::string pseudonym_;
     std::uint32_t connections_max_ = 0;
+    policy::credential_checker passwords_;  // outlives the loops, whose tasks it serves
+    mutable std::mutex rules_lock_;
+    std::shared_ptr<const policy::engine> rules_;  // guarded by rules_lock_
     io::runtime runtime_;
-    io::socket_address where_;
+    std::vector<io::socket_address> where_;  // the listeners, as bound
     std::atomic<std::uint32_t> connections_{0};
-    std::vector<io::native_handle> listeners_;  // at least one per loop, each taken over by its server
-    int ready_ = -1;              // where the process that handed over waits for word
+    // Those of each of the options' listeners: at least one for each loop, which its server takes over.
+    std::vector<std::vector<io::native_handle>> listeners_;
+    int ready_ = -1;  // where the process that handed over waits for word
     unsigned loops_serving_ = 0;
     bool upgrading_ = false;
     std::atomic<unsigned> loops_alive_{0};  // that answered since the watchdog was fed
@@ -77,9 +93,16 @@ private:
     void (proxy_server::*ordered_)() = nullptr;  // what a server that starts late has to do at once
 };
 
+// A socket that clients come to.
+struct door {
+    net::tcp_listener listener;
+    std::uint32_t place = 0;  // among the options' listeners
+};
+
 class proxy_server {
 public:
-    proxy_server(server_group& group, io::event_loop& loop, std::vector<net::tcp_listener> listeners);
+    proxy_server(server_group& group, io::event_loop& loop, net::tcp_listener listener);
+    proxy_server(server_group& group, io::event_loop& loop, std::vector<door> doors);
     ~proxy_server();
 
     // Accepts until drained; ends when the last session has.
@@ -110,13 +133,13 @@ private:
     };
 
     void end_idle();
-    task<void> accept_loop(net::tcp_listener& from);
+    task<void> accept_loop(door& from);
     task<void> wait_for_room();
-    task<void> serve(net::tcp_stream client);
+    task<void> serve(net::tcp_stream client, std::uint32_t listener);
 
     server_group& group_;
     io::event_loop& loop_;
-    std::vector<net::tcp_listener> listeners_;
+    std::vector<door> doors_;
     net::dns::resolver resolver_;
     upstream_pool pool_;
     counters counters_;

@@ -217,7 +217,7 @@ task<void> session::watch_client(cancel_scope& request_scope) {
 task<verdict> session::answer() {
     const http::h1::request_head& head = request_.head();
     if (head.method == http::method::connect) {
-        const verdict opened = co_await open_tunnel();
+        const verdict opened = co_await admit();
         co_return opened;
     }
     if (asks_for_pac()) {
@@ -253,6 +253,28 @@ task<verdict> session::answer() {
         const verdict answered = co_await answer_options();
         co_return answered;
     }
+    const verdict forwarded = co_await admit();
+    co_return forwarded;
+}
+
+// The rules first, then the way to the origin.
+task<verdict> session::admit() {
+    const http::h1::request_head& head = request_.head();
+    std::optional<std::string_view> credentials;
+    if (head.headers.count(http::field_id::proxy_authorization) == 1)
+        credentials = head.headers.get(http::field_id::proxy_authorization);
+    // what is not of HTTP is not said by HTTP
+    const bool foreign = head.method_text() == "SOCKS" || head.method_text() == "UDP";
+    const std::string_view method = foreign ? std::string_view("other") : head.method_text();
+    const refusal no = co_await admission_.ask(method, head.authority(), credentials);
+    if (no) {
+        const verdict refused = co_await refuse(no.status(), no.detail(), true);
+        co_return refused;
+    }
+    if (head.method == http::method::connect) {
+        const verdict opened = co_await open_tunnel();
+        co_return opened;
+    }
     const verdict forwarded = co_await forward();
     co_return forwarded;
 }
@@ -287,9 +309,16 @@ task<verdict> session::answer_pac() {
     co_return sent&& keep ? verdict::next_request : verdict::close;
 }
 
-task<result<net::tcp_stream>> session::dial(const http::authority& where) {
+// The address that is checked is the one that is dialled, whatever the name says the next time.
+address_filter session::admitted() {
+    return [this](const io::socket_address& peer) { return admission_.may_dial(peer); };
+}
+
+task<result<net::tcp_stream>> session::dial(const http::authority& where, address_filter may) {
+    net::dns::connect_options how;
+    how.allow = std::move(may);
     result<net::dns::connected> made =
-        co_await net::dns::connect_host(server_.loop(), server_.resolver(), where.host, where.port);
+        co_await net::dns::connect_host(server_.loop(), server_.resolver(), where.host, where.port, std::move(how));
     if (!made) co_return std::unexpected(made.error());
     (void)made->socket.set_no_delay(true);
     co_return net::tcp_stream(std::move(made->socket));
@@ -297,14 +326,14 @@ task<result<net::tcp_stream>> session::dial(const http::authority& where) {
 
 // Connections that wait for their next use hold descriptors: a new one comes first. The kernel may take a moment to
 // give them back.
-task<result<net::tcp_stream>> session::reach(const http::authority& where) {
-    result<net::tcp_stream> made = co_await with_timeout(server_.limit().connect_timeout, dial(where));
+task<result<net::tcp_stream>> session::reach(const http::authority& where, address_filter may) {
+    result<net::tcp_stream> made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
     if (made || made.error() != errc::too_many_files || server_.pool().size() == 0) co_return made;
     server_.pool().clear();
     for (int tries = 0; tries < 10 && !made && made.error() == errc::too_many_files; ++tries) {
         const result<void> slept = co_await sleep_for(std::chrono::milliseconds(tries));
         if (!slept) co_return std::unexpected(slept.error());
-        made = co_await with_timeout(server_.limit().connect_timeout, dial(where));
+        made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
     }
     co_return made;
 }
@@ -315,7 +344,11 @@ task<verdict> session::refuse_connect(error why, const http::authority& where) {
     if (why == errc::too_many_files || why == errc::no_buffers || why == errc::out_of_memory) status = 503;
     if (why == errc::permission_denied) status = 403;
     if (why == errc::stopped) co_return verdict::reset;
-    const std::string detail = name_of(where) + ": " + why.message();
+    std::string detail = name_of(where) + ": " + why.message();
+    if (why == errc::permission_denied && admission_.denial()) {
+        status = admission_.denial().status();
+        detail = admission_.denial().detail();
+    }
     const verdict refused = co_await refuse(status, detail, true);
     co_return refused;
 }
@@ -326,7 +359,8 @@ task<verdict> session::open_tunnel() {
         const verdict refused = co_await refuse(400, "a CONNECT has no body");
         co_return refused;
     }
-    result<net::tcp_stream> origin = co_await reach(where);
+    address_filter may = admitted();
+    result<net::tcp_stream> origin = co_await reach(where, std::move(may));
     if (!origin) {
         const verdict refused = co_await refuse_connect(origin.error(), where);
         co_return refused;
@@ -341,6 +375,13 @@ task<verdict> session::open_tunnel() {
     co_return verdict::become_tunnel;
 }
 
+// Its address was allowed to whoever had it made, which may be somebody who is allowed more.
+net::tcp_stream session::take_pooled(const std::string& origin_name) {
+    net::tcp_stream kept = server_.pool().take(origin_name);
+    if (kept.is_open() && !admission_.may_reuse(kept)) kept.close();
+    return kept;
+}
+
 task<verdict> session::forward() {
     const http::authority& where = request_.head().authority();
     const std::string origin_name = name_of(where);
@@ -349,10 +390,11 @@ task<verdict> session::forward() {
     bool may_reuse = idempotent(request_.head().method) || origin_name == last_origin_;
     last_origin_ = origin_name;
     for (;;) {
-        net::tcp_stream origin = may_reuse ? server_.pool().take(origin_name) : net::tcp_stream{};
+        net::tcp_stream origin = may_reuse ? take_pooled(origin_name) : net::tcp_stream{};
         const bool reused = origin.is_open();
         if (!reused) {
-            result<net::tcp_stream> fresh = co_await reach(where);
+            address_filter may = admitted();
+            result<net::tcp_stream> fresh = co_await reach(where, std::move(may));
             if (!fresh) {
                 const verdict refused = co_await refuse_connect(fresh.error(), where);
                 co_return refused;

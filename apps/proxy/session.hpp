@@ -4,6 +4,7 @@
 // response_parser and write_forward_response. Memory is held only while a request is under way.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -12,9 +13,13 @@
 #include "http/error_page.hpp"
 #include "http/h1/request_parser.hpp"
 #include "net/tcp.hpp"
+#include "proxy/admission.hpp"
 #include "proxy/server.hpp"
 
 namespace co_wq::proxy {
+
+// Asked for each address before it is dialled; false: it is passed over. Empty: all may be.
+using address_filter = std::function<bool(const io::socket_address&)>;
 
 // What happens after a request.
 enum class verdict : std::uint8_t {
@@ -38,7 +43,11 @@ bool idempotent(http::method which) noexcept;
 
 class session : public list_hook<session> {
 public:
-    session(proxy_server& server, net::tcp_stream& client) noexcept : server_(server), client_(client) {}
+    // listener: where the client came in, by its place among the options' listeners.
+    session(proxy_server& server, net::tcp_stream& client, std::uint32_t listener = 0)
+        : server_(server),
+          client_(client),
+          admission_(server, client.peer_address().value_or(io::socket_address{}), listener) {}
     session(const session&) = delete;
     ~session();
 
@@ -69,6 +78,7 @@ public:
     void end_answer() noexcept { answer_open_ = false; }
     // The request has no body, and its end was read.
     bool request_over() const noexcept { return request_over_; }
+    proxy::admission& admission() noexcept { return admission_; }
     void log_answer(std::uint16_t status, std::string_view why = {}) const;
 
 private:
@@ -85,10 +95,13 @@ private:
     task<verdict> answer_options();
     bool asks_for_pac() const noexcept;
     task<verdict> answer_pac();
+    task<verdict> admit();
     task<verdict> open_tunnel();
     task<verdict> forward();
-    task<result<net::tcp_stream>> dial(const http::authority& where);
-    task<result<net::tcp_stream>> reach(const http::authority& where);
+    address_filter admitted();
+    task<result<net::tcp_stream>> dial(const http::authority& where, address_filter may);
+    task<result<net::tcp_stream>> reach(const http::authority& where, address_filter may);
+    net::tcp_stream take_pooled(const std::string& origin_name);
     task<verdict> refuse_connect(error why, const http::authority& where);
     bool finish_request();
 
@@ -97,6 +110,7 @@ private:
     io::lease input_;  // from the client, not yet consumed
     http::byte_buffer out_;
     http::h1::request_parser request_;
+    proxy::admission admission_;
     cancel_scope idle_scope_;
     counting_scope* reader_ = nullptr;  // who reads from the client now, besides our own frame
     std::string last_origin_;

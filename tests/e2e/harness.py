@@ -53,12 +53,13 @@ class Proxy:
     program is another file than the one under test; variables are added to its environment.
     """
 
-    def __init__(self, *options: str, reactor: str | None = None, port: int = 0, descriptors: int | None = None,
+    def __init__(self, *options: str, reactor: str | None = None, port: int | None = 0, descriptors: int | None = None,
                  threads: int | None = 2, wait: bool = True, log_file: Path | None = None, under: tuple[str, ...] = (),
                  program: Path | None = None, variables: dict[str, str] | None = None,
                  pass_fds: tuple[int, ...] = ()):
-        command = [*under, str(program or settings.PROXY), "--port", str(port),
-                   "--reactor", reactor or settings.REACTOR]
+        command = [*under, str(program or settings.PROXY), "--reactor", reactor or settings.REACTOR]
+        if port is not None:  # else the config file says where it listens
+            command += ["--port", str(port)]
         if threads:
             command += ["--threads", str(threads)]
         if log_file:

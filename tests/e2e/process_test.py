@@ -53,7 +53,8 @@ class Options(unittest.TestCase):
                        "--quiet", "--verbose", "--trace-packets", "--help", "--version", "--open", "--max-connections",
                        "--header-timeout-ms", "--connect-timeout-ms", "--idle-timeout-ms", "--max-body-bytes",
                        "--keep-alive-timeout-ms", "--response-timeout-ms", "--drain-timeout-ms",
-                       "--drain-idle-timeout-ms", "--user", "--chaos"):
+                       "--drain-idle-timeout-ms", "--user", "--chaos", "--config", "--check-config", "--sandbox", "--allow", "--deny", "--allow-address",
+                       "--allow-client", "--connect-ports", "--users", "--report", "--dns-servers", "explain"):
             self.assertIn(option, done.stdout)
 
     def test_version(self):
@@ -101,7 +102,8 @@ class Listening(ProxyTest):
 
     def test_other_addresses(self):
         site = self.site(lambda asked: response("ok"))
-        for options in (("--host", "127.0.0.2"), ("--host", "0.0.0.0", "--open")):
+        for options in (("--host", "127.0.0.2"),
+                        ("--host", "0.0.0.0", "--open", "--allow-address", "127.0.0.0/8")):
             with self.subTest(options):
                 proxy = self.start_proxy(*options)
                 self.assertEqual(self.get(site.url(), proxy).body, b"ok")

@@ -5,8 +5,8 @@
 
 #include "fuzzing.hpp"
 #include "io/runtime.hpp"
-#include "io/socket_address.hpp"
 #include "proxy/options.hpp"
+#include "proxy/policy/engine.hpp"
 
 namespace {
 
@@ -47,9 +47,9 @@ void expect_one_clear_line(const std::string& text, std::string_view words) {
 
 void expect_to_hold_together(const proxy::options& chosen, std::string_view words) {
     const auto seen = [&] { return fuzz::shown(words); };
-    const auto address = io::socket_address::parse(chosen.host, chosen.port);
-    fuzz::demand(address.has_value(), "the host is an address", seen);
-    fuzz::demand(chosen.open || address->is_loopback(), "others are served only if that is asked for", seen);
+    fuzz::demand(!chosen.rules.listeners.empty(), "it listens somewhere", seen);
+    for (const proxy::policy::listener& each : chosen.rules.listeners)
+        fuzz::demand(!proxy::policy::serves_everybody(chosen.rules, each), "others are served only if asked for", seen);
     fuzz::demand(chosen.threads >= 1 && chosen.threads <= std::max(1024u, io::usable_cores()), "there are loops", seen);
     fuzz::demand(chosen.reactor != io::reactor_kind::sim, "the reactor is a real one", seen);
     const proxy::limits& most = chosen.limit;
@@ -85,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto seen = [&] { return fuzz::shown(words) + "\nprinted: " + fuzz::shown(out + complaint); };
     switch (outcome) {
         case proxy::parse_outcome::run:
+        case proxy::parse_outcome::explain:
             fuzz::demand(out.empty() && complaint.empty(), "who runs says nothing yet", seen);
             expect_to_hold_together(chosen, words);
             break;

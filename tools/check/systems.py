@@ -36,6 +36,8 @@ CONFINED = {
     r"llhttp\.h|llhttp/.*": "src/http/",
     r"CLI/.*": "apps/",
     r"openssl/.*": "src/net/tls/",
+    r"crypt\.h": "apps/proxy/policy/",
+    r"toml\+\+/.*": "apps/proxy/config/",
     r"hiredis/.*": "examples/",
     r"libusb(-1\.0/libusb)?\.h": "src/io/usb/",
 }

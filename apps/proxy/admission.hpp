@@ -1,0 +1,79 @@
+// admission: one client's dealings with the rules, request by request.
+//
+// For:        the session, and whoever else dials for a client: ask() before a name is resolved, may_dial() for each
+//             address before it is dialled.
+// Requires:   the texts of a request hold until the next ask().
+// Guarantees: the rules are those of the time the client connected. Passwords are checked off the loop. Every denial,
+//             and in report mode what would be one, is a log line that names the rule.
+// Threads:    the loop's own. Lifetime: within the server's.
+//
+//   const refusal no = co_await admission.ask("CONNECT", where, credentials);
+//   if (no) co_return refuse(no.status(), no.detail());
+//   dialling.allow = [&](const io::socket_address& peer) { return admission.may_dial(peer); };
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/target.hpp"
+#include "net/tcp.hpp"
+#include "proxy/policy/engine.hpp"
+
+namespace co_wq::proxy {
+
+class proxy_server;
+
+// A status and what to say with it; or nothing, when the client may go on.
+class refusal {
+public:
+    refusal() noexcept = default;
+    refusal(std::uint16_t status, std::string detail) : status_(status), detail_(std::move(detail)) {}
+    explicit operator bool() const noexcept { return status_ != 0; }
+    std::uint16_t status() const noexcept { return status_; }
+    const std::string& detail() const noexcept { return detail_; }
+
+private:
+    std::uint16_t status_ = 0;
+    std::string detail_;
+};
+
+// The decision as an answer (403, or 407 for credentials; nothing: go on), and what is denied, or would be in report
+// mode, as a line of the log. For every protocol.
+refusal told(const policy::question& what, const policy::decision& one);
+
+class admission {
+public:
+    // listener: its place among the options' listeners.
+    admission(proxy_server& server, const io::socket_address& client, std::uint32_t listener);
+
+    // credentials: the value of Proxy-Authorization; nothing: there is none, or there are several.
+    task<refusal> ask(std::string_view method, const http::authority& where,
+                      std::optional<std::string_view> credentials);
+    bool may_dial(const io::socket_address& peer);
+    // Whether the last request may use a kept connection, which somebody else's request may have made.
+    bool may_reuse(const net::tcp_stream& origin);
+
+    // Why may_dial refused last, since ask().
+    const refusal& denial() const noexcept { return denial_; }
+    // Who asked last; empty: nobody that is known.
+    const std::string& user() const noexcept { return user_; }
+    // What decided last, as "rule (file:line)"; a view into the rules.
+    std::string_view rule() const noexcept { return rule_; }
+    const std::shared_ptr<const policy::engine>& rules() const noexcept { return rules_; }
+    std::uint32_t listener() const noexcept { return what_.listener; }
+    void set_client(const io::socket_address& client) noexcept;  // when somebody else says who it is
+
+private:
+    task<refusal> identify(std::string_view credentials);
+    refusal say(const policy::decision& one);
+
+    proxy_server& server_;
+    std::shared_ptr<const policy::engine> rules_;
+    policy::question what_;
+    std::string user_;
+    std::string_view rule_;
+    refusal denial_;
+};
+
+}  // namespace co_wq::proxy

@@ -1,0 +1,81 @@
+// What an operator may decide, as plain data: the config file and the command line fill it, the engine obeys it.
+//
+// Threads:  plain values.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/policy/host_set.hpp"
+#include "proxy/policy/ip_address.hpp"
+
+namespace co_wq::proxy::policy {
+
+class user_table;
+
+enum class action : std::uint8_t { deny, allow };
+
+struct port_range {
+    std::uint16_t first = 1;
+    std::uint16_t last = 65535;  // included
+};
+
+// Where something was said: "proxy.toml:12", or "command line" without a line.
+struct origin {
+    std::string file = "command line";
+    std::uint32_t line = 0;
+    std::string text() const { return line == 0 ? file : file + ":" + std::to_string(line); }
+};
+
+// One rule. It matches when every condition that is not empty does.
+struct rule {
+    std::string name{};
+    origin where{};
+    action then = action::deny;
+    host_set hosts{};               // hosts and addresses together are the destinations: one of them must match
+    std::vector<cidr> addresses{};  // of the destination, after resolution
+    std::vector<port_range> ports{};
+    std::vector<std::string> methods{};    // "GET", "CONNECT", "SOCKS", "UDP"
+    std::vector<std::string> users{};      // "*": whoever is known
+    std::vector<cidr> clients{};
+    std::vector<std::string> listeners{};  // by name
+};
+
+struct policy {
+    std::string name{};
+    origin where{};
+    action otherwise = action::allow;  // when no rule matches
+    // Whether addresses that are not global unicast are refused; empty: on every listener that is not loopback.
+    std::optional<bool> guard{};
+    std::vector<cidr> allow_addresses{};  // exceptions of the guard
+    // Where tunnels (CONNECT, SOCKS, UDP) may lead; empty: 443 and 80.
+    std::vector<port_range> connect_ports{};
+    bool report = false;                // only logs what would be denied
+    std::optional<bool> require_user{};  // empty: when there are users
+    std::vector<rule> rules{};          // the first that matches decides
+};
+
+struct listener {
+    std::string name{};
+    io::socket_address where{};
+    std::string policy{};  // by name; empty: the policy "default", if there is one
+    bool open = false;     // may serve others than this machine without rules
+    origin from{};
+};
+
+struct user_file {
+    std::shared_ptr<const user_table> table{};
+    std::string policy{};  // of its users, by name; empty: the listener's
+    origin where{};
+};
+
+struct settings {
+    std::vector<policy> policies{};
+    std::vector<listener> listeners{};
+    std::vector<user_file> users{};
+    bool sandbox = false;  // every policy denies by default and has its guard on
+};
+
+}  // namespace co_wq::proxy::policy
