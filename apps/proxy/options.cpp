@@ -25,8 +25,39 @@ void complain(std::string_view what) {
 
 // The options that are words, as they were given.
 struct given_words {
-    std::string reactor = "auto", level = "info", chaos;
+    std::string reactor = "auto", level = "info", chaos, send_proxy_protocol;
+    std::vector<std::string> proxy_protocol_from;
 };
+
+void add_arrival_options(CLI::App& app, options& out, given_words& given) {
+    app.add_option("--udp-per-client", out.udp_per_client, "UDP associations (SOCKS 5) of one client; 0: none at all")
+        ->check(CLI::Range(0u, 65536u))
+        ->capture_default_str();
+    app.add_option("--proxy-protocol-from", given.proxy_protocol_from,
+                   "a source that begins with a PROXY header (v1 or v2) that says who its client is; repeatable")
+        ->type_name("CIDR");
+    app.add_option("--send-proxy-protocol", given.send_proxy_protocol,
+                   "begin tunnels (CONNECT, SOCKS) with a PROXY header: v1 or v2")
+        ->type_name("VERSION");
+}
+
+bool take_arrival_options(const given_words& words, options& out, std::string& wrong) {
+    for (const std::string& each : words.proxy_protocol_from) {
+        const auto block = socks::address_block::parse(each);
+        if (!block) {
+            wrong = "--proxy-protocol-from " + each +
+                    ": an address, or a block of them with no bit behind its prefix, such as 192.0.2.0/24 or fd00::/8";
+            return false;
+        }
+        out.proxy_protocol_from.push_back(*block);
+    }
+    const std::string& version = words.send_proxy_protocol;
+    if (version == "v1") out.send_proxy_protocol = socks::proxy_header_version::v1;
+    if (version == "v2") out.send_proxy_protocol = socks::proxy_header_version::v2;
+    if (!version.empty() && out.send_proxy_protocol == socks::proxy_header_version::none)
+        wrong = "--send-proxy-protocol " + version + ": v1 or v2";
+    return wrong.empty();
+}
 
 bool check(const options& given, const given_words& words, std::string& wrong) {
     const result<io::socket_address> where = io::socket_address::parse(given.host, given.port);
@@ -64,7 +95,7 @@ std::string on_one_line(std::string_view text) {
 }
 
 parse_outcome parse_options(int count, char** words, options& out) {
-    CLI::App app{"co_http_proxy: a forward proxy for HTTP/1.1 and CONNECT", "co_http_proxy"};
+    CLI::App app{"co_http_proxy: a forward proxy for HTTP/1.1, CONNECT and SOCKS", "co_http_proxy"};
     given_words given;
     bool quiet = false, verbose = false, append = false, version = false;
     app.add_option("--host", out.host, "address to listen on")->type_name("ADDRESS")->capture_default_str();
@@ -97,6 +128,7 @@ parse_outcome parse_options(int count, char** words, options& out) {
     add_milliseconds(app, "--response-timeout-ms", out.limit.response_timeout, "until the origin's answer begins");
     add_milliseconds(app, "--idle-timeout-ms", out.limit.idle_timeout, "without a byte, in bodies and tunnels");
     add_milliseconds(app, "--drain-timeout-ms", out.limit.drain_timeout, "for what is under way after SIGTERM");
+    add_arrival_options(app, out, given);
     app.add_option("--chaos", given.chaos, "for staging: disturb this share of completions, such as 7:0.01")
         ->type_name("SEED:RATE");
     app.add_flag("--version", version, "print the version");
@@ -114,7 +146,7 @@ parse_outcome parse_options(int count, char** words, options& out) {
         return parse_outcome::done;
     }
     std::string wrong;
-    if (!check(out, given, wrong)) {
+    if (!check(out, given, wrong) || !take_arrival_options(given, out, wrong)) {
         complain(wrong);
         return parse_outcome::wrong;
     }

@@ -11,6 +11,7 @@
 #include "net/dns/resolver.hpp"
 #include "net/tcp.hpp"
 #include "proxy/options.hpp"
+#include "proxy/socks/association.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
 
@@ -18,6 +19,10 @@ namespace co_wq::proxy {
 
 class session;
 class proxy_server;
+
+namespace socks {
+class credentials;
+}
 
 struct counters {
     std::uint64_t connections = 0;
@@ -44,6 +49,10 @@ public:
         return false;
     }
     void unreserve() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
+    // Who may log in; nullptr: nobody has to. Set before anything runs, and outlives it.
+    socks::credentials* credentials() const noexcept { return credentials_; }
+    void set_credentials(socks::credentials* who) noexcept { credentials_ = who; }
+    socks::association_ledger& associations() noexcept { return associations_; }
 
 private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
@@ -59,6 +68,8 @@ private:
     io::runtime runtime_;
     io::socket_address where_;
     std::atomic<std::uint32_t> connections_{0};
+    socks::credentials* credentials_ = nullptr;
+    socks::association_ledger associations_;
     std::vector<io::native_handle> listeners_;  // one per loop, each taken over by its server
     std::mutex lock_;
     std::vector<std::pair<io::event_loop*, proxy_server*>> servers_;
