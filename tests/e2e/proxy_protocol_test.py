@@ -1,4 +1,4 @@
-"""The PROXY protocol: taken from trusted sources alone, before HTTP and SOCKS; sent on tunnels; with HAProxy on both sides.
+"""The PROXY protocol: taken from trusted sources alone, before HTTP and SOCKS; sent on tunnels; HAProxy on both sides.
 
 Who the client is shows in the header that the proxy itself puts before a tunnel (--send-proxy-protocol).
 """
@@ -89,7 +89,8 @@ class Trusted(HeaderTest):
                     client.send(header + request("GET", site.url()))
                     self.assertEqual(client.read_response().body, b"ok")
                     header = b""
-        for text, size in ((GREETING + request5("127.0.0.1", origin.port), 12), (request4("127.0.0.1", origin.port), 8)):
+        for text, size in ((GREETING + request5("127.0.0.1", origin.port), 12),
+                           (request4("127.0.0.1", origin.port), 8)):
             with self.client() as client:
                 client.send(V2 + text + b"early")
                 client.read_exactly(size)
@@ -108,9 +109,9 @@ class Trusted(HeaderTest):
                 self.assertEqual(client.read_until(b"\r\n"), V1)
 
     def test_without_a_header_it_is_left(self):
-        for text in (request("GET", "http://127.0.0.1:9/"), GREETING, b"PROXY TCP4 1.2.3.4\r\n" + V1, V2[:12] + b"x" * 50,
-                     v2(0x21, 0x11, ADDRESSES + b"\1\0\5h2"), v2(0x21, 0x11, ADDRESSES + b"\3\0\4\0\0\0\0"),
-                     b"PROXY UNKNOWN " + b"x" * 200):
+        for text in (request("GET", "http://127.0.0.1:9/"), GREETING, b"PROXY TCP4 1.2.3.4\r\n" + V1,
+                     V2[:12] + b"x" * 50, v2(0x21, 0x11, ADDRESSES + b"\1\0\5h2"),
+                     v2(0x21, 0x11, ADDRESSES + b"\3\0\4\0\0\0\0"), b"PROXY UNKNOWN " + b"x" * 200):
             with self.subTest(text), self.client() as client:
                 client.send(text)
                 self.assertIn(client.ended(), ("eof", "reset"))

@@ -23,7 +23,8 @@ class Tunnels(SocksTest):
 
     def test_curl_with_a_password_that_nobody_asks_for(self):
         site = self.site(lambda asked: response("ok"))
-        self.assertEqual(self.curl("-x", f"socks5h://user:secret@{self.proxy.address}", site.url(), through=False), b"ok")
+        through = f"socks5h://user:secret@{self.proxy.address}"
+        self.assertEqual(self.curl("-x", through, site.url(), through=False), b"ok")
 
     def test_tls_within(self):
         site = self.site(lambda asked: response("ok"), tls=self.authority().server())
