@@ -29,8 +29,8 @@ void complain(std::string_view what) {
 
 // The options that are words, as they were given.
 struct given_words {
-    std::string reactor = "auto", level = "info", chaos, config, connect_ports, name_servers;
-    std::vector<std::string> allow, deny, allow_addresses, allow_clients, users;
+    std::string reactor = "auto", level = "info", chaos, config, connect_ports, name_servers, send_proxy_protocol;
+    std::vector<std::string> allow, deny, allow_addresses, allow_clients, users, proxy_protocol_from;
     bool quiet = false, verbose = false, append = false, version = false, check_config = false, report = false;
 
     bool has_rules() const noexcept {
@@ -101,6 +101,18 @@ void define_policy(CLI::App& app, options& out, given_words& given) {
     app.add_flag("--report", given.report, "only log what the rules would deny");
 }
 
+void define_arrival(CLI::App& app, options& out, given_words& given) {
+    app.add_option("--udp-per-client", out.udp_per_client, "UDP associations (SOCKS 5) of one client; 0: none at all")
+        ->check(CLI::Range(0u, 65536u))
+        ->capture_default_str();
+    app.add_option("--proxy-protocol-from", given.proxy_protocol_from,
+                   "a source that begins with a PROXY header (v1 or v2) that says who its client is; repeatable")
+        ->type_name("CIDR");
+    app.add_option("--send-proxy-protocol", given.send_proxy_protocol,
+                   "begin tunnels (CONNECT, SOCKS) with a PROXY header: v1 or v2")
+        ->type_name("VERSION");
+}
+
 CLI::App* define_explain(CLI::App& app, explain_request& out) {
     CLI::App* explain = app.add_subcommand("explain", "say which rule decides about a URL, and why");
     explain->fallthrough();
@@ -111,6 +123,23 @@ CLI::App* define_explain(CLI::App& app, explain_request& out) {
     explain->add_option("--listener", out.listener, "through this listener")->type_name("NAME");
     explain->add_flag("--resolve", out.resolve, "ask for the name's addresses and judge each");
     return explain;
+}
+
+// Who is trusted to say who its client is, and what we say ourselves.
+std::string apply_arrival(const given_words& words, options& out) {
+    if (!words.proxy_protocol_from.empty()) out.proxy_protocol_from.clear();
+    for (const std::string& each : words.proxy_protocol_from) {
+        const auto block = socks::address_block::parse(each);
+        if (!block)
+            return "--proxy-protocol-from " + each +
+                   ": an address, or a block of them with no bit behind its prefix, such as 192.0.2.0/24 or fd00::/8";
+        out.proxy_protocol_from.push_back(*block);
+    }
+    const std::string& version = words.send_proxy_protocol;
+    if (version == "v1") out.send_proxy_protocol = socks::proxy_header_version::v1;
+    if (version == "v2") out.send_proxy_protocol = socks::proxy_header_version::v2;
+    if (!version.empty() && version != "v1" && version != "v2") return "--send-proxy-protocol " + version + ": v1 or v2";
+    return {};
 }
 
 std::string wrong_word(const given_words& given) {
@@ -247,6 +276,7 @@ std::string apply(const CLI::App& app, const given_words& given, options& out, c
     }
     std::string text = each_part("--dns-servers", given.name_servers, config::wrong_with_name_server);
     if (!given.name_servers.empty()) out.names.servers = given.name_servers;
+    if (text.empty()) text = apply_arrival(given, out);
     if (text.empty()) text = make_listeners(app, out);
     if (text.empty()) text = make_policy(given, out.rules);
     if (text.empty() && wrong.empty()) text = wrong_with_listeners(out.rules);
@@ -282,6 +312,7 @@ parse_outcome read_words(int count, char** words, CLI::App& app, options& out, g
     define_general(app, out, given);
     define_policy(app, out, given);
     define_limits(app, out.limit);
+    define_arrival(app, out, given);
     const CLI::App* explain = define_explain(app, out.explain);
     try {
         app.parse(count, words);
@@ -303,7 +334,7 @@ parse_outcome read_words(int count, char** words, CLI::App& app, options& out, g
     return explain->parsed() ? parse_outcome::explain : parse_outcome::run;
 }
 
-constexpr const char* about = "co_http_proxy: a forward proxy for HTTP/1.1 and CONNECT";
+constexpr const char* about = "co_http_proxy: a forward proxy for HTTP/1.1, CONNECT and SOCKS";
 
 }  // namespace
 

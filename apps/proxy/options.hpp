@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -12,6 +13,8 @@
 #include "net/dns/resolver_options.hpp"
 #include "proxy/handover.hpp"
 #include "proxy/policy/settings.hpp"
+#include "proxy/socks/addresses.hpp"
+#include "proxy/socks/proxy_header.hpp"
 
 namespace co_wq::proxy {
 
@@ -58,6 +61,11 @@ struct options {
     policy::settings rules;  // its listeners count; without any, host and port do
     explain_request explain;
     program self;  // what an upgrade starts
+    std::uint32_t udp_per_client = 32;  // UDP associations of SOCKS 5; 0: none are served
+    // Who is trusted to say, in a PROXY header, who its client is, and has to.
+    std::vector<socks::address_block> proxy_protocol_from;
+    // What we say at the beginning of tunnels.
+    socks::proxy_header_version send_proxy_protocol = socks::proxy_header_version::none;
 };
 
 enum class parse_outcome : std::uint8_t { run, explain, done, wrong };

@@ -146,7 +146,12 @@ task<void> proxy_server::serve(net::tcp_stream client, std::uint32_t listener) {
     std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, listener));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();
     http_part.reset();
-    if (tunnel) co_await run_tunnel(*this, client, std::move(*tunnel));
+    if (!tunnel) co_return;
+    if (tunnel->relay) {
+        co_await tunnel->relay->run(client);
+    } else {
+        co_await run_tunnel(*this, client, std::move(*tunnel));
+    }
 }
 
 void proxy_server::enter_idle(session& one) noexcept {

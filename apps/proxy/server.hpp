@@ -12,6 +12,7 @@
 #include "net/tcp.hpp"
 #include "proxy/options.hpp"
 #include "proxy/policy/credentials.hpp"
+#include "proxy/socks/association.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
 
@@ -19,6 +20,10 @@ namespace co_wq::proxy {
 
 class session;
 class proxy_server;
+
+namespace socks {
+class credentials;
+}
 
 struct counters {
     std::uint64_t connections = 0;
@@ -54,6 +59,7 @@ public:
     // policies count, by name. What is wrong, in words, and nothing has changed; "": done. Any thread.
     std::string set_rules(policy::settings chosen);
     policy::credential_checker& passwords() noexcept { return passwords_; }
+    socks::association_ledger& associations() noexcept { return associations_; }
 
 private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
@@ -88,6 +94,7 @@ private:
     bool upgrading_ = false;
     std::atomic<unsigned> loops_alive_{0};  // that answered since the watchdog was fed
     unsigned loops_asked_ = 0;
+    socks::association_ledger associations_;
     std::mutex lock_;
     std::vector<std::pair<io::event_loop*, proxy_server*>> servers_;
     void (proxy_server::*ordered_)() = nullptr;  // what a server that starts late has to do at once

@@ -1,9 +1,13 @@
 #include "proxy/session.hpp"
 
+#include <algorithm>
+
 #include "http/forward.hpp"
 #include "net/dns/connect_host.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/pac.hpp"
+#include "proxy/socks/handshake.hpp"
+#include "proxy/socks/opening.hpp"
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
@@ -34,8 +38,18 @@ session::~session() {
 }
 
 task<std::optional<tunnel_plan>> session::run() {
+    if (!server_.group().chosen().proxy_protocol_from.empty()) {
+        const bool known = co_await read_proxy_header();
+        if (!known) co_return std::nullopt;
+        if (introduced_as_) admission_.set_client(client_address());
+    }
     for (;;) {
         const bool there = co_await read_head();
+        if (speaks_socks_) {
+            socks::handshake one(*this);
+            std::optional<tunnel_plan> plan = co_await one.run();
+            co_return plan;
+        }
         if (!there) co_return std::nullopt;
         ++server_.count().requests;
         const verdict next = co_await answer_watched();
@@ -56,6 +70,50 @@ task<bool> session::fill_input() {
     if (!got || got->empty()) co_return false;
     input_ = std::move(*got);
     co_return true;
+}
+
+task<bool> session::fill_input_idly(time_point until) {
+    server_.enter_idle(*this);
+    const bool got = co_await with_scope(idle_scope_, fill_input_until(until));
+    list_hook<session>::unlink();
+    co_return got;
+}
+
+task<bool> session::fill_input_until(time_point until) {
+    const bool got = co_await with_deadline(until, fill_input());
+    co_return got;
+}
+
+io::socket_address session::client_address() const {
+    if (introduced_as_ && introduced_as_->source.family() != io::address_family::none) return introduced_as_->source;
+    return client_.peer_address().value_or(io::socket_address{});
+}
+
+// A trusted source says first who its client is. Who else says that is seen as what it is when HTTP looks at it.
+task<bool> session::read_proxy_header() {
+    const result<io::socket_address> peer = client_.peer_address();
+    if (!peer) co_return false;
+    const auto& trusted = server_.group().chosen().proxy_protocol_from;
+    const bool expected = std::any_of(trusted.begin(), trusted.end(),
+                                      [&](const socks::address_block& each) { return each.contains(*peer); });
+    if (!expected) co_return true;
+    introduced_as_ = std::make_unique<socks::proxy_header>();
+    std::string have;
+    time_point deadline = server_.loop().now() + server_.limit().header_timeout;
+    for (;;) {
+        const_bytes left = input_.data();
+        const socks::step now = socks::gather(
+            have, left, [&](const_bytes so_far) { return socks::parse_proxy_header(so_far, *introduced_as_); });
+        input_.consume(input_.size() - left.size());
+        if (now.what == socks::progress::done) co_return true;
+        if (now.what == socks::progress::wrong) {
+            ++server_.count().refused;
+            log::warn("{} is trusted to send a PROXY header and does not: {}", peer->text(), introduced_as_->why);
+            co_return false;
+        }
+        const bool more = co_await fill_input_idly(deadline);
+        if (!more) co_return false;
+    }
 }
 
 // Between requests nothing is held, and the server may end us.
@@ -84,6 +142,12 @@ task<bool> session::read_head() {
             if (first_request_ && waited && !server_.draining()) co_await refuse(408, "no request came in time");
             co_return false;
         }
+    }
+    if (first_request_) {
+        const socks::opening what = socks::opening_of(input_.data());
+        speaks_socks_ = what == socks::opening::socks;
+        if (what == socks::opening::proxy_header) co_await refuse(400, "a PROXY header of somebody who is not trusted");
+        if (what != socks::opening::http) co_return false;
     }
     const time_point deadline = server_.loop().now() + server_.limit().header_timeout;
     for (;;) {
@@ -139,6 +203,12 @@ task<verdict> session::refuse(std::uint16_t status, std::string_view detail, boo
     // the answer goes out even if what it reports has cancelled everything around it
     const verdict next = co_await shield(say_and_close(keep_alive));
     co_return next;
+}
+
+task<void> session::say_last(std::string text) {
+    out_.clear();
+    out_.append(text);
+    (void)co_await shield(say_and_close(false));
 }
 
 task<verdict> session::say_and_close(bool keep_alive) {
@@ -338,6 +408,25 @@ task<result<net::tcp_stream>> session::reach(const http::authority& where, addre
     co_return made;
 }
 
+// Where the client arrived, as it sees it.
+result<io::socket_address> session::arrived_at() const {
+    if (introduced_as_ && introduced_as_->destination.family() != io::address_family::none)
+        return introduced_as_->destination;
+    return client_.local_address();
+}
+
+task<result<net::tcp_stream>> session::reach_for_tunnel(const http::authority& where, address_filter may) {
+    result<net::tcp_stream> made = co_await reach(where, std::move(may));
+    const socks::proxy_header_version version = server_.group().chosen().send_proxy_protocol;
+    if (!made || version == socks::proxy_header_version::none) co_return made;
+    const result<io::socket_address> arrived = arrived_at();
+    const std::string header =
+        socks::write_proxy_header(version, client_address(), arrived.value_or(io::socket_address{}));
+    const result<void> sent = co_await made->send_all(as_bytes(header));
+    if (!sent) co_return std::unexpected(sent.error());
+    co_return made;
+}
+
 task<verdict> session::refuse_connect(error why, const http::authority& where) {
     std::uint16_t status = 502;
     if (why == errc::timed_out) status = 504;
@@ -360,7 +449,7 @@ task<verdict> session::open_tunnel() {
         co_return refused;
     }
     address_filter may = admitted();
-    result<net::tcp_stream> origin = co_await reach(where, std::move(may));
+    result<net::tcp_stream> origin = co_await reach_for_tunnel(where, std::move(may));
     if (!origin) {
         const verdict refused = co_await refuse_connect(origin.error(), where);
         co_return refused;
@@ -370,7 +459,7 @@ task<verdict> session::open_tunnel() {
     out_.append(http::tunnel_established);
     const result<void> sent = co_await send_out();
     if (!sent) co_return verdict::reset;
-    tunnel_ = {std::move(*origin), std::move(input_), {}, {}};
+    tunnel_ = {std::move(*origin), std::move(input_), {}, {}, {}};
     if (log::enabled(log::level::debug)) tunnel_.name = name_of(where);
     co_return verdict::become_tunnel;
 }
@@ -409,7 +498,7 @@ task<verdict> session::forward() {
         }
         if (one.origin_reusable()) server_.pool().give_back(origin_name, one.take_origin());
         if (next == verdict::become_tunnel) {
-            tunnel_ = {one.take_origin(), std::move(input_), one.take_origin_input(), origin_name};
+            tunnel_ = {one.take_origin(), std::move(input_), one.take_origin_input(), origin_name, {}};
         }
         co_return next;
     }

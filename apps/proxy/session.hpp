@@ -1,10 +1,12 @@
-// session: one client connection, request by request, until it ends or becomes a tunnel.
+// session: one client connection, request by request, until it ends or becomes a tunnel. Its first bytes say what it
+// speaks: a PROXY header of a trusted source comes before all, then HTTP or SOCKS.
 //
 // A byte's way: client -> recv_lease -> request_parser -> write_forward_request -> origin, and back through
 // response_parser and write_forward_response. Memory is held only while a request is under way.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,6 +17,8 @@
 #include "net/tcp.hpp"
 #include "proxy/admission.hpp"
 #include "proxy/server.hpp"
+#include "proxy/socks/association.hpp"
+#include "proxy/socks/proxy_header.hpp"
 
 namespace co_wq::proxy {
 
@@ -30,12 +34,13 @@ enum class verdict : std::uint8_t {
     retry,          // a pooled connection was dead before it said anything: the request goes out again
 };
 
-// What is left to do when the HTTP part is over.
+// What is left to do when the HTTP part, or the SOCKS handshake, is over.
 struct tunnel_plan {
     net::tcp_stream origin;
     io::lease to_origin;  // bytes that came right behind the CONNECT
     io::lease to_client;  // bytes that came right behind a 101
     std::string name;
+    std::unique_ptr<socks::association> relay;  // instead of a tunnel
 };
 
 // Whether a request may be sent twice without harm.
@@ -65,6 +70,8 @@ public:
     io::lease& input() noexcept { return input_; }
     // Reads more from the client into an empty input(); false: end of stream or error.
     task<bool> fill_input();
+    // The same until a point in time, of a client that may be left without harm: a drain ends the wait.
+    task<bool> fill_input_idly(time_point until);
     // The last one that failed was cancelled on our side.
     bool input_stopped() const noexcept { return input_stopped_; }
     // Sends an error page. The connection goes on only when asked to and the request was read to its end.
@@ -81,7 +88,18 @@ public:
     proxy::admission& admission() noexcept { return admission_; }
     void log_answer(std::uint16_t status, std::string_view why = {}) const;
 
+    // ---- for the SOCKS handshake
+    // Of the client: as a trusted source's PROXY header says, or of its connection.
+    io::socket_address client_address() const;
+    // Sends the last thing we have to say, and sees to it that it arrives.
+    task<void> say_last(std::string text);
+    // A connection to an origin for a tunnel; with a PROXY header of ours, if that is wanted.
+    task<result<net::tcp_stream>> reach_for_tunnel(const http::authority& where, address_filter may);
+
 private:
+    task<bool> read_proxy_header();
+    task<bool> fill_input_until(time_point until);
+    result<io::socket_address> arrived_at() const;
     task<bool> read_head();
     task<bool> wait_for_request();
     task<bool> wait_within(duration wait);
@@ -121,6 +139,8 @@ private:
     bool answer_open_ = false;  // the client has the beginning of an answer without its end
     std::string_view unsaid_;  // the rest of an interim response of ours, of which the client has the beginning
     bool request_over_ = false;  // a request without a body: nothing more of it is to come
+    bool speaks_socks_ = false;
+    std::unique_ptr<socks::proxy_header> introduced_as_;  // by a trusted source
 };
 
 }  // namespace co_wq::proxy

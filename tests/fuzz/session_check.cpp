@@ -9,6 +9,7 @@
 #include "fuzzing.hpp"
 #include "reference_h1.hpp"
 #include "reference_h1_head.hpp"
+#include "reference_socks.hpp"
 
 namespace co_wq::fuzz {
 namespace {
@@ -47,6 +48,7 @@ struct conversation {
     std::string refused;             // why there are no more requests
     std::optional<std::size_t> last; // the request that made it a tunnel
     std::string tunnel;              // what its client said behind it
+    bool socks = false;              // it speaks SOCKS, and nothing else of this is there but its tunnel
 
     // The requests end where an answer opens a tunnel.
     void find_tunnel(std::string_view said_by_client) {
@@ -64,7 +66,15 @@ struct conversation {
     }
 };
 
+conversation read_socks_client(const connection& from) {
+    conversation out;
+    out.socks = true;
+    if (const auto asked = reference_socks::read_handshake(from.said)) out.tunnel = from.said.substr(asked->where.end);
+    return out;
+}
+
 conversation read_client(const connection& from) {
+    if (reference_socks::is_socks(from.said)) return read_socks_client(from);
     conversation out;
     reading meant = reference_h1::read_requests(from.said);
     out.refused = meant.refused;
@@ -124,8 +134,8 @@ private:
     bool is_tunnel(const connection& origin) const {
         if (origin.heard.empty()) return false;
         return std::any_of(clients_.begin(), clients_.end(), [&](const conversation& one) {
-            return one.last && one.requests[*one.last].start.method == "CONNECT" &&
-                   one.tunnel.starts_with(origin.heard);
+            const bool opened = one.socks || (one.last && one.requests[*one.last].start.method == "CONNECT");
+            return opened && one.tunnel.starts_with(origin.heard);
         });
     }
 
@@ -213,6 +223,7 @@ private:
 
     void check_client(std::size_t which) {
         const conversation& seen = clients_[which];
+        if (seen.socks) return check_socks(record_.clients[which]);
         const reading& answers = seen.answers;
         require(answers.refused.empty() || answers.refused == cut_off,
                 "what a client gets can be read: " + answers.refused);
@@ -227,6 +238,20 @@ private:
             if (!is_interim(got)) ++index;
         }
         if (!answers.tunnel.empty()) check_tunnel(seen);
+    }
+
+    void check_socks(const connection& one) const {
+        const auto asked = reference_socks::read_handshake(one.said);
+        const reference_socks::answers heard = reference_socks::read_answers(one.said[0] == 4 ? 4 : 5, one.heard);
+        require(heard.right, "a SOCKS client hears SOCKS");
+        require(!heard.granted || asked, "what is not whole is not granted");
+        const std::string_view behind = std::string_view(one.heard).substr(heard.end);
+        require(!heard.over || behind.empty(), "a refusal is the end");
+        const bool tunnel = heard.granted && asked && asked->command == 1;
+        require(tunnel || behind.empty(), "nothing comes but answers where no tunnel is");
+        const bool known = std::any_of(record_.origins.begin(), record_.origins.end(),
+                                       [&](const connection& origin) { return origin.said.starts_with(behind); });
+        require(behind.empty() || known, "what comes out of a tunnel went into it");
     }
 
     void check_own(const conversation& seen, std::size_t index, const message& got, bool last) const {

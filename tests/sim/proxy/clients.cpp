@@ -1,5 +1,6 @@
 #include <array>
 
+#include "sim/proxy/socks_clients.hpp"
 #include "sim/proxy/visitor.hpp"
 #include "sync/sleep.hpp"
 #include "task/when.hpp"
@@ -225,13 +226,17 @@ task<void> read_slowly(world& where, seeded_random dice) {
     if (sent) must_be_well(where, what, how);
 }
 
+constexpr unsigned http_client_kinds = 10;
+static_assert(client_kinds == http_client_kinds + socks_client_kinds);
+
 }  // namespace
 
 const char* name_of_client(unsigned kind) noexcept {
-    static constexpr const char* names[client_kinds] = {
+    if (kind >= http_client_kinds) return name_of_socks_client(kind - http_client_kinds);
+    static constexpr const char* names[http_client_kinds] = {
         "one request", "some requests", "pipelined requests", "tunnel",        "broken-off tunnel",
         "nonsense",    "goes away",     "asks nobody",        "speaks slowly", "reads slowly"};
-    return names[kind % client_kinds];
+    return names[kind];
 }
 
 task<void> run_client(world& where, unsigned kind, std::uint64_t dice) {
@@ -246,7 +251,8 @@ task<void> run_client(world& where, unsigned kind, std::uint64_t dice) {
         case 6: return go_away(where, own);
         case 7: return ask_nobody(where, own);
         case 8: return ask_slowly(where, own);
-        default: return read_slowly(where, own);
+        case 9: return read_slowly(where, own);
+        default: return run_socks_client(where, kind - http_client_kinds, dice);
     }
 }
 

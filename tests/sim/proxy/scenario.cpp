@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/log.hpp"
+#include "sim/proxy/socks_clients.hpp"
 #include "sim/proxy/world.hpp"
 
 namespace co_wq::sim::proxy {
@@ -90,6 +91,7 @@ outcome run(const request& what) {
     where.scopes.push_back(std::make_unique<counting_scope>(where.outside()));
     where.drive.network().silence(silent_port);
     start_name_server(where);
+    start_datagram_echo(where);
     counting_scope visitors(where.outside());
     where.drive.on(0, [&] {
         where.scopes[0]->spawn(http_origin(where, io::socket_address::ipv4({10, 0, 0, 1}, http_port)), "http origin");

@@ -91,7 +91,7 @@ task<void> echo_origin(world& where, io::socket_address at);
 task<void> accept_for_ever(world& where, io::socket_address at, std::function<task<void>(io::socket)> talk);
 
 // What a client does; each is one step of the script.
-inline constexpr unsigned client_kinds = 10;
+inline constexpr unsigned client_kinds = 14;
 const char* name_of_client(unsigned kind) noexcept;
 task<void> run_client(world& where, unsigned kind, std::uint64_t dice);
 

@@ -1,0 +1,184 @@
+#include "proxy/socks/handshake.hpp"
+
+#include "proxy/server.hpp"
+#include "proxy/socks/association.hpp"
+#include "sync/with_scope.hpp"
+
+namespace co_wq::proxy::socks {
+
+task<std::optional<tunnel_plan>> handshake::run() {
+    ++server_.count().requests;
+    deadline_ = server_.loop().now() + server_.limit().header_timeout;
+    const bool asked = co_await negotiate();
+    if (!asked) co_return std::nullopt;
+    if (request_.what == command::bind) {
+        co_await refuse(reply::command_not_supported, "BIND is not served");
+    } else if (request_.what == command::udp_associate) {
+        std::optional<tunnel_plan> plan = co_await associate();
+        co_return plan;
+    } else if (const decision made = admit(about()); !made.allowed) {
+        co_await refuse(reply::not_allowed, made.why);
+    } else {
+        std::optional<tunnel_plan> plan = co_await connect();
+        co_return plan;
+    }
+    co_return std::nullopt;
+}
+
+question handshake::about() const noexcept {
+    return {.who = who_, .method = "SOCKS", .host = request_.where.host, .port = request_.where.port};
+}
+
+// Up to the request; false: there is none, and what was to be said was said.
+task<bool> handshake::negotiate() {
+    who_ = {session_.admission().rules(), session_.admission().listener(), unmapped(session_.client_address()), {}};
+    const bool version4 = as_text(session_.input().data()).front() == 4;
+    if (!version4) {
+        const bool agreed = co_await agree_on_method();
+        if (!agreed) co_return false;
+    } else {
+        request_.version = 4;
+    }
+    const bool there = co_await read_request();
+    co_return there;
+}
+
+task<bool> handshake::agree_on_method() {
+    greeting offered;
+    const auto parse = [&offered](const_bytes have) { return parse_greeting(have, offered); };
+    const progress come = co_await read(parse);
+    if (come != progress::done) co_return false;
+    // who shows no password is nobody that is known: whether that is enough, the rules say
+    const bool with_password = who_.rules->has_users() && offered.user_password;
+    if (!with_password && !offered.no_authentication) {
+        log::debug("SOCKS 5: the client offers no method of ours");
+        ++server_.count().refused;
+        co_await session_.say_last(write_method(method_unacceptable));
+        co_return false;
+    }
+    const std::uint8_t method = with_password ? method_user_password : method_none;
+    const bool said = co_await say(write_method(method));
+    if (!said || !with_password) co_return said;
+    const bool known = co_await log_in();
+    co_return known;
+}
+
+task<bool> handshake::log_in() {
+    login given;
+    const auto parse = [&given](const_bytes have) { return parse_login(have, given); };
+    const progress come = co_await read(parse);
+    if (come == progress::need_more) co_return false;
+    bool known = false;
+    if (come == progress::done) {
+        who_.user = given.user;
+        const result<bool> right = co_await server_.group().passwords().check(
+            who_.rules, std::move(given.user), std::move(given.password), server_.loop().now());
+        known = right && *right;
+    }
+    if (known) {
+        const bool said = co_await say(write_login_status(true));
+        co_return said;
+    }
+    log::info("{} is not the user it says it is: {}", who_.client.host(), on_one_line(who_.user));
+    ++server_.count().refused;
+    co_await session_.say_last(write_login_status(false));
+    co_return false;
+}
+
+task<bool> handshake::read_request() {
+    const bool version4 = request_.version == 4;
+    const auto parse = [this, version4](const_bytes have) {
+        return version4 ? parse_request4(have, request_) : parse_request5(have, request_);
+    };
+    const progress come = co_await read(parse);
+    if (come == progress::wrong) co_await refuse(request_.refusal, request_.why);
+    co_return come == progress::done;
+}
+
+// A message; need_more: the client ended, or its time was over.
+template <class Parse>
+task<progress> handshake::read(Parse parse) {
+    std::string have;
+    for (;;) {
+        const_bytes left = session_.input().data();
+        const step now = gather(have, left, parse);
+        session_.input().consume(session_.input().size() - left.size());
+        if (now.what != progress::need_more) co_return now.what;
+        const bool more = co_await session_.fill_input_idly(deadline_);
+        if (!more) co_return progress::need_more;
+    }
+}
+
+task<bool> handshake::say(std::string text) {
+    const result<void> sent = co_await session_.client().send_all(as_bytes(text));
+    co_return sent.has_value();
+}
+
+void handshake::log_answer(reply code, std::string_view why) const {
+    if (!log::enabled(log::level::debug)) return;
+    log::debug("SOCKS {} {} {}:{} -> {} {}", request_.version, name_of(request_.what), request_.where.host,
+               request_.where.port, name_of(code), why);
+}
+
+task<void> handshake::refuse(reply code, std::string_view why) {
+    ++server_.count().refused;
+    log_answer(code, why);
+    co_await session_.say_last(write_reply(request_.version, code));
+}
+
+// Ends the dialling of a client that is gone. One that has ended its direction may still want what comes.
+task<void> handshake::watch_client(cancel_scope& dialling) {
+    const result<void> gone = co_await session_.client().socket().ready(io::direction::hang_up);
+    if (gone) dialling.cancel();
+}
+
+task<result<net::tcp_stream>> handshake::dial() {
+    cancel_scope dialling;
+    counting_scope watching(server_.loop());
+    watching.spawn(watch_client(dialling), "client watch");
+    address_filter may = [this](const io::socket_address& peer) {
+        return admit_address(about(), peer).allowed;
+    };
+    result<net::tcp_stream> made =
+        co_await with_scope(dialling, session_.reach_for_tunnel(request_.where, std::move(may)));
+    co_return made;
+}
+
+task<std::optional<tunnel_plan>> handshake::connect() {
+    result<net::tcp_stream> origin = co_await dial();
+    if (!origin && origin.error() == errc::stopped) co_return std::nullopt;
+    if (!origin) {
+        const std::string why = origin.error().message();
+        co_await refuse(reply_of(origin.error()), why);
+        co_return std::nullopt;
+    }
+    log_answer(reply::granted, {});
+    const io::socket_address bound = origin->local_address().value_or(io::socket_address{});
+    const bool said = co_await say(write_reply(request_.version, reply::granted, bound));
+    if (!said) co_return std::nullopt;
+    tunnel_plan plan{std::move(*origin), std::move(session_.input()), {}, {}, {}};
+    if (log::enabled(log::level::debug)) plan.name = request_.where.host + ':' + std::to_string(request_.where.port);
+    co_return plan;
+}
+
+task<std::optional<tunnel_plan>> handshake::associate() {
+    if (server_.group().chosen().udp_per_client == 0) {
+        co_await refuse(reply::command_not_supported, "UDP is not relayed here");
+        co_return std::nullopt;
+    }
+    auto relay = std::make_unique<association>(server_, who_);
+    const result<io::socket_address> opened = relay->open(session_.client(), request_.where);
+    if (!opened) {
+        const std::string why = opened.error().message();
+        co_await refuse(reply::general_failure, why);
+        co_return std::nullopt;
+    }
+    log_answer(reply::granted, {});
+    const bool said = co_await say(write_reply(request_.version, reply::granted, *opened));
+    if (!said) co_return std::nullopt;
+    tunnel_plan plan;
+    plan.relay = std::move(relay);
+    co_return plan;
+}
+
+}  // namespace co_wq::proxy::socks

@@ -1,0 +1,51 @@
+// handshake: what a SOCKS client and we say before its tunnel or its UDP association.
+//
+// For:        a session whose first byte is 0x04 or 0x05.
+// Guarantees: each message is answered as soon as it is whole; bytes behind the request are the tunnel's. What is
+// refused
+//             is answered in the protocol's words, and the answer reaches the client. All messages have come within
+//             header_timeout of the first byte. When the proxy drains while a message is awaited, that is the end.
+//             A client that resets its connection ends its dialling; one that has only ended its direction does not.
+// Threads:    the session's loop. Lifetime: within session::run.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "proxy/session.hpp"
+#include "proxy/socks/admit.hpp"
+#include "proxy/socks/message.hpp"
+
+namespace co_wq::proxy::socks {
+
+class handshake {
+public:
+    explicit handshake(session& owner) noexcept : session_(owner), server_(owner.server()) {}
+
+    // A tunnel or an association to run, or nothing: the connection is over.
+    task<std::optional<tunnel_plan>> run();
+
+private:
+    task<bool> negotiate();
+    task<bool> agree_on_method();
+    task<bool> log_in();
+    task<bool> read_request();
+    template <class Parse>
+    task<progress> read(Parse parse);
+    task<bool> say(std::string text);
+    task<void> refuse(reply code, std::string_view why);
+    task<std::optional<tunnel_plan>> connect();
+    task<std::optional<tunnel_plan>> associate();
+    task<result<net::tcp_stream>> dial();
+    task<void> watch_client(cancel_scope& dialling);
+    question about() const noexcept;
+    void log_answer(reply code, std::string_view why) const;
+
+    session& session_;
+    proxy_server& server_;
+    time_point deadline_{};
+    request request_;
+    asker who_;
+};
+
+}  // namespace co_wq::proxy::socks
