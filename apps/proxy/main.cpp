@@ -23,7 +23,7 @@ int run(int count, char** words) {
         return 1;
     }
     io::ignore_sigpipe();
-    io::block_signals({SIGINT, SIGTERM});
+    io::block_signals({SIGINT, SIGTERM, io::signals::user_1});
     proxy::server_group group(chosen);
     const int code = group.run();
     log::flush();

@@ -99,6 +99,7 @@ parse_outcome parse_options(int count, char** words, options& out) {
     add_milliseconds(app, "--drain-timeout-ms", out.limit.drain_timeout, "for what is under way after SIGTERM");
     app.add_option("--chaos", given.chaos, "for staging: disturb this share of completions, such as 7:0.01")
         ->type_name("SEED:RATE");
+    add_seeing_options(app, out.seeing);
     app.add_flag("--version", version, "print the version");
     try {
         app.parse(count, words);
@@ -114,7 +115,7 @@ parse_outcome parse_options(int count, char** words, options& out) {
         return parse_outcome::done;
     }
     std::string wrong;
-    if (!check(out, given, wrong)) {
+    if (!check(out, given, wrong) || !check_seeing(out.seeing, wrong)) {
         complain(wrong);
         return parse_outcome::wrong;
     }

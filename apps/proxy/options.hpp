@@ -10,6 +10,7 @@
 #include "io/chaos.hpp"
 #include "io/reactor.hpp"
 #include "net/dns/resolver_options.hpp"
+#include "proxy/seeing/seeing_options.hpp"
 
 namespace co_wq::proxy {
 
@@ -40,6 +41,7 @@ struct options {
     log::options log;
     net::dns::resolver_options names;
     limits limit;
+    seeing_options seeing;
 };
 
 enum class parse_outcome : std::uint8_t { run, done, wrong };

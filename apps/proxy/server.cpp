@@ -19,6 +19,7 @@ proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_l
       listener_(std::move(listener)),
       resolver_(loop, group.chosen().names),
       pool_(loop, limit()),
+      seeing_(group.seeing(), loop),
       drain_timer_(*this),
       sessions_(loop, [](std::exception_ptr failure, const char* name) {
           try {
@@ -66,6 +67,7 @@ task<void> proxy_server::accept_loop() {
             continue;
         }
         if (client.error() == errc::stopped || client.error() == errc::closed) co_return;
+        ++count().accept_errors;
         if (!std::exchange(told, true))
             log::warn("accept: {}: new connections wait until there is room", client.error().message());
         co_await sleep_for(50ms);
@@ -117,12 +119,16 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
         const io::lease first = std::move(*bytes_first);  // goes back now, with or without bytes: the tunnel holds none
         if (first.empty()) continue;
         const result<void> sent = co_await to->send_all(first.data());
+        if (!sent && tunnel.live) tunnel.live->broke(sent.error());
         if (!sent) co_return;
+        if (tunnel.live) tunnel.live->carried_before(to == &tunnel.origin, first.size());
     }
     ++server.count().tunnels;
+    net::pump_progress* const progress = tunnel.live ? &tunnel.live->progress() : nullptr;
     const net::pump_result done =
-        co_await net::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout});
+        co_await net::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout}, progress);
     both.done();
+    if (tunnel.live) tunnel.live->finish(done);
     log::debug("tunnel {}: {} bytes up ({}), {} down ({})", tunnel.name, done.forth.bytes, net::name_of(done.forth.end),
                done.back.bytes, net::name_of(done.back.end));
 }
@@ -131,7 +137,7 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
 
 task<void> proxy_server::serve(net::tcp_stream client) {
     const counted here(group_);
-    ++counters_.connections;
+    ++count().connections;
     std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();
     http_part.reset();
@@ -160,7 +166,9 @@ void proxy_server::end() {
 }
 
 server_group::server_group(const options& chosen)
-    : options_(chosen), runtime_({.threads = chosen.threads, .reactor = chosen.reactor, .chaos = chosen.chaos}) {
+    : options_(chosen),
+      seeing_(chosen.seeing),
+      runtime_({.threads = chosen.threads, .reactor = chosen.reactor, .chaos = chosen.chaos}) {
     pseudonym_ = fmt::format("co_http_proxy-{:08x}", os::process_salt() & 0xffffffff);
     const std::uint64_t descriptors = os::raise_descriptor_limit();
     // two for each connection, and some for the log, the resolver and pipes
@@ -176,7 +184,13 @@ int server_group::run() {
         log::error("cannot listen on {}: {}", where_.text(), opened.error().message());
         return 1;
     }
+    const result<void> seen = seeing_.open();
+    if (!seen) {
+        log::error("--access-log {}: {}", on_one_line(options_.seeing.access_log), seen.error().message());
+        return 1;
+    }
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
+    seeing_.close();
     log::info("stopped");
     return 0;
 }
@@ -214,6 +228,7 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (ordered) (server.*ordered)();
     counting_scope signals(loop);
     if (index == 0) {
+        signals.spawn(watch_reopen(loop), "reopen");
         log::info("listening on {} ({} {}, {}, at most {} connections)", where_.text(), options_.threads,
                   options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
         if (options_.chaos.rate > 0)
@@ -242,6 +257,22 @@ task<void> server_group::watch_signals(io::event_loop& loop) {
             log::info("ending now");
         }
         each_server(received == 0 ? &proxy_server::drain : &proxy_server::end);
+    }
+}
+
+// Whoever rotates logs moves the files first.
+task<void> server_group::watch_reopen(io::event_loop& loop) {
+    io::signal_set signals(loop, {io::signals::user_1});
+    for (;;) {
+        const result<io::signal_info> which = co_await signals.next();
+        if (!which) co_return;
+        seeing_.reopen();
+        if (options_.log.file.empty()) continue;
+        log::options again = options_.log;
+        again.append = true;
+        const result<void> opened = log::configure(again);
+        if (!opened)
+            log::warn("--log-file {}: cannot be opened again: {}", on_one_line(again.file), opened.error().message());
     }
 }
 

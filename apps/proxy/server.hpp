@@ -11,6 +11,7 @@
 #include "net/dns/resolver.hpp"
 #include "net/tcp.hpp"
 #include "proxy/options.hpp"
+#include "proxy/seeing/seeing.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
 
@@ -18,13 +19,6 @@ namespace co_wq::proxy {
 
 class session;
 class proxy_server;
-
-struct counters {
-    std::uint64_t connections = 0;
-    std::uint64_t requests = 0;
-    std::uint64_t tunnels = 0;
-    std::uint64_t refused = 0;
-};
 
 class server_group {
 public:
@@ -37,6 +31,7 @@ public:
     // Our name in Via: unique to this process, so that a request that comes back to us is recognised.
     const std::string& pseudonym() const noexcept { return pseudonym_; }
     std::uint32_t connections_max() const noexcept { return connections_max_; }
+    proxy::seeing& seeing() noexcept { return seeing_; }
     // One more connection; false: there are as many as allowed.
     bool reserve() noexcept {
         if (connections_.fetch_add(1, std::memory_order_relaxed) < connections_max_) return true;
@@ -48,6 +43,7 @@ public:
 private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
     task<void> watch_signals(io::event_loop& loop);
+    task<void> watch_reopen(io::event_loop& loop);
     result<void> open_listeners();
     void each_server(void (proxy_server::*act)());
 
@@ -56,6 +52,7 @@ private:
     options options_;
     std::string pseudonym_;
     std::uint32_t connections_max_ = 0;
+    proxy::seeing seeing_;
     io::runtime runtime_;
     io::socket_address where_;
     std::atomic<std::uint32_t> connections_{0};
@@ -83,7 +80,8 @@ public:
     upstream_pool& pool() noexcept { return pool_; }
     net::dns::resolver& resolver() noexcept { return resolver_; }
     bool draining() const noexcept { return draining_; }
-    counters& count() noexcept { return counters_; }
+    loop_seeing& seeing() noexcept { return seeing_; }
+    loop_figures& count() noexcept { return seeing_.figures(); }
 
     // Sessions that wait for a request and can be ended without harm.
     void enter_idle(session& one) noexcept;
@@ -105,7 +103,7 @@ private:
     net::tcp_listener listener_;
     net::dns::resolver resolver_;
     upstream_pool pool_;
-    counters counters_;
+    loop_seeing seeing_;
     bool draining_ = false;
     drain_timer drain_timer_;
     cancel_scope accepting_;

@@ -31,6 +31,7 @@ struct tunnel_plan {
     io::lease to_origin;  // bytes that came right behind the CONNECT
     io::lease to_client;  // bytes that came right behind a 101
     std::string name;
+    live_tunnel_ptr live{};  // null: nobody looks
 };
 
 // Whether a request may be sent twice without harm.
@@ -38,7 +39,8 @@ bool idempotent(http::method which) noexcept;
 
 class session : public list_hook<session> {
 public:
-    session(proxy_server& server, net::tcp_stream& client) noexcept : server_(server), client_(client) {}
+    session(proxy_server& server, net::tcp_stream& client) noexcept
+        : server_(server), client_(client), number_(server.count().connections.get()) {}
     session(const session&) = delete;
     ~session();
 
@@ -53,6 +55,7 @@ public:
     net::tcp_stream& client() noexcept { return client_; }
     http::h1::request_parser& request() noexcept { return request_; }
     http::byte_buffer& out() noexcept { return out_; }
+    request_note& note() noexcept { return note_; }
     io::lease& input() noexcept { return input_; }
     // Reads more from the client into an empty input(); false: end of stream or error.
     task<bool> fill_input();
@@ -69,7 +72,7 @@ public:
     void end_answer() noexcept { answer_open_ = false; }
     // The request has no body, and its end was read.
     bool request_over() const noexcept { return request_over_; }
-    void log_answer(std::uint16_t status, std::string_view why = {}) const;
+    void log_answer(std::uint16_t status, std::string_view why = {});
 
 private:
     task<bool> read_head();
@@ -89,6 +92,10 @@ private:
     task<result<net::tcp_stream>> reach(const http::authority& where);
     task<verdict> refuse_connect(error why, const http::authority& where);
     bool finish_request();
+    void begin_note();
+    void end_note(ended otherwise);
+    request_words words() const noexcept;
+    void note_pooled(const net::tcp_stream& origin);
 
     proxy_server& server_;
     net::tcp_stream& client_;
@@ -97,6 +104,9 @@ private:
     http::h1::request_parser request_;
     cancel_scope idle_scope_;
     counting_scope* reader_ = nullptr;  // who reads from the client now, besides our own frame
+    request_note note_;
+    const std::uint64_t number_;  // of this connection, on its loop
+    std::string client_text_;  // its address, if anybody wants to know
     std::string last_origin_;
     tunnel_plan tunnel_;
     bool first_request_ = true;
