@@ -5,6 +5,8 @@
 #include "base/os/limits.hpp"
 #include "io/signal.hpp"
 #include "net/pump.hpp"
+#include "proxy/seeing/admin_server.hpp"
+#include "proxy/seeing/tunnel_survey.hpp"
 #include "proxy/session.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
@@ -168,7 +170,8 @@ void proxy_server::end() {
 server_group::server_group(const options& chosen)
     : options_(chosen),
       seeing_(chosen.seeing),
-      runtime_({.threads = chosen.threads, .reactor = chosen.reactor, .chaos = chosen.chaos}) {
+      runtime_({.threads = chosen.threads, .reactor = chosen.reactor, .chaos = chosen.chaos}),
+      loops_left_(chosen.threads) {
     pseudonym_ = fmt::format("co_http_proxy-{:08x}", os::process_salt() & 0xffffffff);
     const std::uint64_t descriptors = os::raise_descriptor_limit();
     // two for each connection, and some for the log, the resolver and pipes
@@ -184,15 +187,28 @@ int server_group::run() {
         log::error("cannot listen on {}: {}", where_.text(), opened.error().message());
         return 1;
     }
-    const result<void> seen = seeing_.open();
-    if (!seen) {
-        log::error("--access-log {}: {}", on_one_line(options_.seeing.access_log), seen.error().message());
-        return 1;
-    }
+    if (!open_seeing()) return 1;
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
     seeing_.close();
     log::info("stopped");
     return 0;
+}
+
+bool server_group::open_seeing() {
+    const result<void> seen = seeing_.open();
+    if (!seen) {
+        log::error("--access-log {}: {}", on_one_line(options_.seeing.access_log), seen.error().message());
+        return false;
+    }
+    if (options_.seeing.admin.empty()) return true;
+    const io::socket_address where = *parse_admin_address(options_.seeing.admin);
+    const result<io::native_handle> listening = io::system_calls().open_listener(where, backlog, false);
+    if (!listening) {
+        log::error("--admin {}: {}", where.text(), listening.error().message());
+        return false;
+    }
+    admin_listener_ = *listening;
+    return true;
 }
 
 // All sockets are bound before the first loop runs. Several share the port; that nobody else has it is asked first.
@@ -226,8 +242,10 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
         ordered = ordered_;
     }
     if (ordered) (server.*ordered)();
+    std::optional<admin_server> admin;
     counting_scope signals(loop);
     if (index == 0) {
+        start_admin(loop, admin, signals);
         signals.spawn(watch_reopen(loop), "reopen");
         log::info("listening on {} ({} {}, {}, at most {} connections)", where_.text(), options_.threads,
                   options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
@@ -240,8 +258,25 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (const io::chaos* chaos = loop.chaos())
         log::info("{}: chaos held {} completions, put {} behind others, cancelled {} operations", loop.name(),
                   chaos->count().held, chaos->count().behind, chaos->count().cancelled);
+    --loops_left_;
+    if (index == 0) co_await wait_for_other_loops();
     const std::scoped_lock guard(lock_);
     std::erase_if(servers_, [&](const auto& one) { return one.second == &server; });
+}
+
+// Signals and the admin listener are the first loop's.
+task<void> server_group::wait_for_other_loops() {
+    while (loops_left_ > 0) {
+        const result<void> slept = co_await sleep_for(10ms);
+        if (!slept) co_return;
+    }
+}
+
+void server_group::start_admin(io::event_loop& loop, std::optional<admin_server>& admin, counting_scope& tasks) {
+    if (admin_listener_ == io::no_handle) return;
+    admin.emplace(*this, loop, net::tcp_listener::adopt(loop, admin_listener_));
+    log::info("admin on {}", admin->address().text());
+    tasks.spawn(admin->run(), "admin");
 }
 
 // The first signal drains, the second ends.
@@ -276,19 +311,34 @@ task<void> server_group::watch_reopen(io::event_loop& loop) {
     }
 }
 
+proxy_server* server_group::server_of(const io::event_loop& loop) {
+    const std::scoped_lock guard(lock_);
+    for (auto& [where, server] : servers_)
+        if (where == &loop) return server;
+    return nullptr;
+}
+
+void server_group::refresh_figures() {
+    runtime_.each([this](io::event_loop& loop) {
+        if (proxy_server* here = server_of(loop)) here->refresh_figures();
+    });
+}
+
+std::size_t server_group::survey(const std::shared_ptr<tunnel_survey>& into) {
+    return runtime_.each([this, into](io::event_loop& loop) {
+        proxy_server* const here = server_of(loop);
+        into->add(here ? &here->seeing() : nullptr);
+    });
+}
+
 void server_group::each_server(void (proxy_server::*act)()) {
+    draining_ = true;
     {
         const std::scoped_lock guard(lock_);
         ordered_ = act;
     }
     runtime_.each([this, act](io::event_loop& loop) {
-        proxy_server* here = nullptr;
-        {
-            const std::scoped_lock guard(lock_);
-            for (auto& [where, server] : servers_)
-                if (where == &loop) here = server;
-        }
-        if (here) (here->*act)();
+        if (proxy_server* here = server_of(loop)) (here->*act)();
     });
 }
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +19,10 @@
 
 namespace co_wq::proxy {
 
+class admin_server;
 class session;
 class proxy_server;
+class tunnel_survey;
 
 class server_group {
 public:
@@ -38,6 +42,13 @@ public:
         unreserve();
         return false;
     }
+    std::uint32_t connections() const noexcept { return connections_.load(std::memory_order_relaxed); }
+    // It has been told to end.
+    bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
+    // Asks each loop to bring its figures up to date, and waits for none.
+    void refresh_figures();
+    // Asks each loop for its tunnels; how many loops.
+    std::size_t survey(const std::shared_ptr<tunnel_survey>& into);
     void unreserve() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
 
 private:
@@ -45,7 +56,12 @@ private:
     task<void> watch_signals(io::event_loop& loop);
     task<void> watch_reopen(io::event_loop& loop);
     result<void> open_listeners();
+    bool open_seeing();
     void each_server(void (proxy_server::*act)());
+    // On a loop's own thread: its server, or null.
+    proxy_server* server_of(const io::event_loop& loop);
+    void start_admin(io::event_loop& loop, std::optional<admin_server>& admin, counting_scope& tasks);
+    task<void> wait_for_other_loops();
 
     static constexpr int backlog = 4096;
 
@@ -56,6 +72,9 @@ private:
     io::runtime runtime_;
     io::socket_address where_;
     std::atomic<std::uint32_t> connections_{0};
+    std::atomic<bool> draining_{false};
+    std::atomic<unsigned> loops_left_;
+    io::native_handle admin_listener_ = io::no_handle;
     std::vector<io::native_handle> listeners_;  // one per loop, each taken over by its server
     std::mutex lock_;
     std::vector<std::pair<io::event_loop*, proxy_server*>> servers_;
@@ -73,6 +92,7 @@ public:
     void drain();
     // Everything ends now.
     void end();
+    void refresh_figures() noexcept { seeing_.refresh(pool_.size(), resolver_.counters()); }
 
     server_group& group() noexcept { return group_; }
     const limits& limit() const noexcept { return group_.chosen().limit; }

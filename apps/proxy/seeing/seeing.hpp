@@ -36,7 +36,7 @@ public:
 
     const seeing_options& chosen() const noexcept { return options_; }
     bool detailed() const noexcept { return !options_.access_log.empty() || !options_.admin.empty(); }
-    access_log* log() noexcept { return log_.get(); }
+    access_log* log() const noexcept { return log_.get(); }
 
     struct loop_part {
         std::uint32_t index;
@@ -107,7 +107,7 @@ public:
     bool detailed() const noexcept { return all_.detailed(); }
     loop_figures& figures() noexcept { return part_.figures; }
     io::event_loop& loop() noexcept { return loop_; }
-    const seeing& all() const noexcept { return all_; }
+    std::uint32_t index() const noexcept { return part_.index; }
 
     // A request's head was read, or its first wrong byte.
     void begin(request_note& note) noexcept;
