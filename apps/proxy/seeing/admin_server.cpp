@@ -8,6 +8,7 @@
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
+#include "task/yield.hpp"
 
 namespace co_wq::proxy {
 
@@ -27,7 +28,7 @@ public:
     visitor(admin_server& owner, net::tcp_stream& stream) noexcept : owner_(owner), stream_(stream) {}
 
     task<void> run();
-    void give_way() noexcept { scope_.cancel(); }
+    cancel_scope& scope() noexcept { return scope_; }
 
 private:
     task<bool> read_request(bool first);
@@ -74,10 +75,12 @@ task<bool> admin_server::visitor::read_request(bool first) {
 
 task<void> admin_server::visitor::run() {
     for (bool first = true;; first = false) {
-        owner_.waiting_.push_back(*this);
-        const bool there = co_await with_scope(scope_, read_request(first));
         list_hook<visitor>::unlink();
+        owner_.waiting_.push_back(*this);
+        const bool there = co_await read_request(first);
         if (!there) co_return;
+        list_hook<visitor>::unlink();
+        owner_.answered_.push_back(*this);
         const bool goes_on = co_await answer_request();
         if (!goes_on) co_return;
     }
@@ -168,11 +171,11 @@ io::socket_address admin_server::address() const noexcept {
     return listener_.local_address().value_or(io::socket_address());
 }
 
-// Who has waited longest for its request goes. False: everybody is being answered.
-bool admin_server::make_room() noexcept {
-    visitor* const longest = waiting_.pop_front();
-    if (longest) longest->give_way();
-    return longest != nullptr;
+// Who has waited longest for its request goes, or else who has been answered longest. Its place is free a turn later.
+void admin_server::make_room() noexcept {
+    visitor* longest = waiting_.pop_front();
+    if (!longest) longest = answered_.pop_front();
+    if (longest) longest->scope().cancel();
 }
 
 task<void> admin_server::run() {
@@ -183,14 +186,17 @@ task<void> admin_server::run() {
             co_await sleep_for(50ms);
             continue;
         }
-        if (visitors_.size() >= connections_max && !make_room()) continue;
+        while (visitors_.size() >= connections_max) {
+            make_room();
+            co_await yield();
+        }
         visitors_.spawn(serve(std::move(*client)), "admin request");
     }
 }
 
 task<void> admin_server::serve(net::tcp_stream stream) {
     visitor one(*this, stream);
-    co_await one.run();
+    co_await with_scope(one.scope(), one.run());
 }
 
 bool admin_server::host_is_fine(const http::h1::request_head& head) const noexcept {

@@ -3,9 +3,10 @@
 // For:        monitoring. Runs on one of the proxy's loops, until the last of them has ended.
 // Guarantees: answers GET and HEAD only, never waits for another loop (but /tunnels, for loops_wait at most), and is
 //             bounded: connections_max of them, a head of head_bytes_max within head_time, an answer taken within
-//             answer_time. When all places are taken, who has waited longest for its request gives way, so that slow
-//             clients keep nobody out. Unless the listener is open to others, a Host that is a name other than
-//             "localhost" is refused (421): web pages elsewhere may make a browser ask, but not read the answer.
+//             answer_time. When all places are taken, who has waited longest for its request gives way, or else who
+//             has been answered longest, so that slow clients keep nobody out. Unless the listener is open to others, a
+//             Host that is a name other than "localhost" is refused (421): web pages elsewhere may make a browser ask,
+//             but not read the answer.
 // Threads:    the loop's own. Lifetime: dies before its loop, and group does not die before.
 #pragma once
 
@@ -48,13 +49,14 @@ private:
     task<void> survey(answer& out);
     bool host_is_fine(const http::h1::request_head& head) const noexcept;
     void metrics(answer& out);
-    bool make_room() noexcept;
+    void make_room() noexcept;
 
     server_group& group_;
     io::event_loop& loop_;
     net::tcp_listener listener_;
     const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
     intrusive_list<visitor> waiting_;  // for a request, longest first
+    intrusive_list<visitor> answered_;  // now
     counting_scope visitors_;
 };
 
