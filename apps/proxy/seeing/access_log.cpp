@@ -58,6 +58,7 @@ struct access_writer {
     steady_clock::time_point give_up = steady_clock::time_point::max();  // under lock
     std::deque<access_log::lane> lanes;  // under lock to add one or to find them
     std::atomic<bool> pending{false};    // there may be lines that the thread has not seen
+    std::atomic<bool> hurry{false};      // a ring is half full
     std::atomic<bool> closing{false};
     std::atomic<bool> reopening{false};
     std::atomic<std::uint64_t> lines_out{0};
@@ -81,7 +82,7 @@ void access_writer::wait_for_work() {
         changed.wait_for(guard, access_log::retry_time, urgent);
     } else if (!unfinished) {
         changed.wait(guard, [&] { return pending.load() || urgent(); });
-        changed.wait_for(guard, access_log::gather_time, urgent);
+        changed.wait_for(guard, access_log::gather_time, [&] { return urgent() || hurry.load(); });
     }
     for (std::size_t index = known.size(); index < lanes.size(); ++index) known.push_back(&lanes[index]);
 }
@@ -91,6 +92,7 @@ void access_writer::run() {
     for (;;) {
         wait_for_work();
         const bool last = closing;
+        hurry.exchange(false);
         pending.exchange(false);  // before the rings are read: who writes later wakes us again
         if (reopening.exchange(false)) {
             (void)drain();
@@ -184,7 +186,8 @@ access_log::lane::lane(detail::access_writer& writer, std::size_t bytes)
 
 bool access_log::lane::write(std::string_view line) noexcept {
     const std::uint64_t head = head_.load(std::memory_order_relaxed);
-    if (line.size() > capacity_ - (head - tail_.load(std::memory_order_acquire))) {
+    const std::uint64_t used = head - tail_.load(std::memory_order_acquire);
+    if (line.size() > capacity_ - used) {
         drop();
         return false;
     }
@@ -195,6 +198,7 @@ bool access_log::lane::write(std::string_view line) noexcept {
     accepted_.store(accepted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     head_.store(head + line.size());  // before pending is asked: one of us two sees what the other did
     if (!writer_.pending.load() && !writer_.pending.exchange(true)) writer_.wake();
+    if (used > capacity_ / 2 && !writer_.hurry.load() && !writer_.hurry.exchange(true)) writer_.wake();
     return true;
 }
 

@@ -2,7 +2,8 @@
 //
 // For:        one line per request, from every loop, without making any of them wait.
 // Guarantees: a lane's write copies the line into the lane's ring and returns; it takes no lock but, at most once in
-//             gather_time, the one that wakes the writer, which nobody holds while working. A line that finds no room
+//             gather_time, the one that wakes the writer, which nobody holds while working (and when half of the ring
+//             is full). A line that finds no room
 //             is dropped and counted. Lines of one lane keep their order and are whole; those of several lanes mix.
 //             When the file takes nothing (disk full, reader slow), what is in the rings waits and is tried again
 //             every retry_time; that is told once, and so is its end, with the number of lines dropped meanwhile.

@@ -1,9 +1,8 @@
 #include "proxy/seeing/access_record.hpp"
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
-#include <iterator>
+#include <algorithm>
 
 #include "proxy/seeing/escape.hpp"
 
@@ -13,6 +12,11 @@ namespace {
 void append_number(std::string& out, std::uint64_t number) {
     const fmt::format_int text(number);
     out.append(text.data(), text.size());
+}
+
+// The number's last digits.
+void put(char* to, int width, unsigned number) {
+    for (; width > 0; number /= 10) to[--width] = static_cast<char>('0' + number % 10);
 }
 
 void append_id(std::string& out, const access_record& one) {
@@ -90,10 +94,15 @@ void append_time(std::string& out, std::chrono::system_clock::time_point when) {
     const auto day = floor<days>(whole);
     const year_month_day date(day);
     const hh_mm_ss time(whole - day);
-    fmt::format_to(std::back_inserter(out), FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z"),
-                   static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                   static_cast<unsigned>(date.day()), time.hours().count(), time.minutes().count(),
-                   time.seconds().count(), time.subseconds().count());
+    char text[] = "0000-00-00T00:00:00.000Z";
+    put(text, 4, static_cast<unsigned>(static_cast<int>(date.year())));
+    put(text + 5, 2, static_cast<unsigned>(date.month()));
+    put(text + 8, 2, static_cast<unsigned>(date.day()));
+    put(text + 11, 2, static_cast<unsigned>(time.hours().count()));
+    put(text + 14, 2, static_cast<unsigned>(time.minutes().count()));
+    put(text + 17, 2, static_cast<unsigned>(time.seconds().count()));
+    put(text + 20, 3, static_cast<unsigned>(time.subseconds().count()));
+    out.append(text, sizeof text - 1);
 }
 
 void append_milliseconds(std::string& out, duration span) {

@@ -1,5 +1,7 @@
 #include "proxy/seeing/escape.hpp"
 
+#include <array>
+
 namespace co_wq::proxy {
 namespace {
 
@@ -25,10 +27,33 @@ std::size_t utf8_length(std::string_view text) {
     return length;
 }
 
-void append_hex_escape(std::string& out, unsigned char byte) {
-    out += "\\x";
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
+// Which bytes stay as they are.
+constexpr std::array<bool, 256> plain_bytes(unsigned char from, bool quotes) {
+    std::array<bool, 256> plain{};
+    for (unsigned byte = from; byte < 0x7f; ++byte) plain[byte] = byte != '\\' && (quotes || byte != '"');
+    return plain;
+}
+constexpr std::array<bool, 256> plain_in_quotes = plain_bytes(0x20, false);
+constexpr std::array<bool, 256> plain_in_column = plain_bytes(0x21, true);
+
+// Appends what is plain from at on; where it ends.
+std::size_t append_run(std::string& out, std::string_view text, std::size_t at, const std::array<bool, 256>& plain) {
+    std::size_t end = at;
+    while (end < text.size() && plain[byte_at(text, end)]) ++end;
+    out.append(text, at, end - at);
+    return end;
+}
+
+void append_ascii(std::string& out, std::string_view text, const std::array<bool, 256>& plain) {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        at = append_run(out, text, at, plain);
+        if (at == text.size()) return;
+        const unsigned char byte = byte_at(text, at);
+        if (byte == '"' || byte == '\\')
+            out += {'\\', text[at]};
+        else
+            out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+    }
 }
 
 std::string_view bounded(std::string_view text) { return text.substr(0, logged_text_max); }
@@ -39,51 +64,33 @@ void append_json_string(std::string& out, std::string_view text) {
     out += '"';
     const std::string_view shown = bounded(text);
     for (std::size_t at = 0; at < shown.size();) {
+        at = append_run(out, shown, at, plain_in_quotes);
+        if (at == shown.size()) break;
         const unsigned char byte = byte_at(shown, at);
-        if (byte >= 0x20 && byte < 0x7f) {
-            if (byte == '"' || byte == '\\') out += '\\';
-            out += shown[at++];
-            continue;
-        }
-        if (byte < 0x80) {
+        if (byte == '"' || byte == '\\') {
+            out += {'\\', shown[at++]};
+        } else if (byte < 0x80) {
             out += "\\u00";
-            out += digits[byte >> 4];
-            out += digits[byte & 15];
+            out += {digits[byte >> 4], digits[byte & 15]};
             ++at;
-            continue;
+        } else {
+            const std::size_t length = utf8_length(shown.substr(at));
+            out += length ? shown.substr(at, length) : "\xef\xbf\xbd";
+            at += length ? length : 1;
         }
-        const std::size_t length = utf8_length(shown.substr(at));
-        out += length ? shown.substr(at, length) : "\xef\xbf\xbd";
-        at += length ? length : 1;
     }
     out += shown.size() < text.size() ? "...\"" : "\"";
 }
 
 void append_column(std::string& out, std::string_view text) {
     if (text.empty()) out += '-';
-    for (const char c : bounded(text)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte > 0x20 && byte < 0x7f) {
-            if (byte == '\\') out += '\\';
-            out += c;
-        } else {
-            append_hex_escape(out, byte);
-        }
-    }
+    append_ascii(out, bounded(text), plain_in_column);
     if (text.size() > logged_text_max) out += "...";
 }
 
 void append_quoted_column(std::string& out, std::string_view text) {
     out += '"';
-    for (const char c : bounded(text)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte < 0x7f) {
-            if (byte == '\\' || byte == '"') out += '\\';
-            out += c;
-        } else {
-            append_hex_escape(out, byte);
-        }
-    }
+    append_ascii(out, bounded(text), plain_in_quotes);
     out += text.size() > logged_text_max ? "...\"" : "\"";
 }
 
