@@ -20,7 +20,33 @@ constexpr std::size_t collected_max = 32 * 1024;
 
 task<verdict> exchange::run() {
     const verdict next = co_await with_scope(guard_.scope(), run_guarded());
+    if (next != verdict::retry && next != verdict::become_tunnel) note_ends(next);
     co_return next;
+}
+
+void exchange::note_ends(verdict next) noexcept {
+    request_note& note = session_.note();
+    const bool cancelled = guard_.scope().cancelled();
+    const bool idle = cancelled && guard_.scope().reason() == errc::timed_out;
+    ended up = ended::none, down = ended::eof;
+    if (request_over_) {
+        up = ended::eof;
+    } else if (refusal_ != 0) {
+        up = upload_end_;
+    } else if (idle) {
+        up = ended::idle;
+    } else if (upload_broken_) {
+        up = end_of(origin_error_);
+    }
+    if (next == verdict::reset) {
+        if (idle)
+            down = ended::idle;
+        else if (client_failed_ || note.client_gone)
+            down = ended::reset;
+        else
+            down = cancelled ? ended::shutdown : end_of(origin_error_);
+    }
+    note.ends(up, down);
 }
 
 void exchange::write_request() {
@@ -42,7 +68,7 @@ task<verdict> exchange::run_guarded() {
     session_.set_reader(&uploading);
     const verdict answered = co_await download();
     session_.set_reader(nullptr);
-    if (refusal_ != 0 && !answer_begun_) {
+    if (refusal_ != 0 && !answer_begun_ && !refused_) {
         uploading.destroy_all();
         const verdict refused = co_await session_.refuse(refusal_, refusal_why_);
         co_return refused;
@@ -53,6 +79,7 @@ task<verdict> exchange::run_guarded() {
 task<verdict> exchange::send_without_body() {
     request_over_ = true;
     const result<void> sent = co_await origin_.send_all(request_out_.data());
+    if (sent) session_.note().bytes_up += request_out_.size();
     if (!sent) upload_failed(sent.error());
     const verdict answered = co_await download();
     co_return answered;
@@ -64,7 +91,8 @@ void exchange::upload_failed(error what) noexcept {
     if (what == errc::stopped) origin_.close();  // it would wait for the rest, and we for its answer
 }
 
-void exchange::upload_refused(std::uint16_t status, std::string_view why) noexcept {
+void exchange::upload_refused(ended how, std::uint16_t status, std::string_view why) noexcept {
+    upload_end_ = how;
     refusal_ = status;
     refusal_why_ = why;
     origin_.close();  // ends the download, which reports
@@ -81,18 +109,20 @@ task<void> exchange::upload() {
             const bool sent = co_await send_piece({});
             if (!sent) co_return;
             const bool more = co_await session_.fill_input();
-            if (!more && guard_.scope().cancelled()) co_return upload_refused(408, "the request's body stalled");
+            if (!more && guard_.scope().cancelled())
+                co_return upload_refused(ended::idle, 408, "the request's body stalled");
             if (!more && session_.input_stopped())
-                co_return upload_refused(503, "the proxy stopped reading the request");
-            if (!more) co_return upload_refused(400, "the request's body broke off");
+                co_return upload_refused(ended::shutdown, 503, "the proxy stopped reading the request");
+            if (!more) co_return upload_refused(ended::reset, 400, "the request's body broke off");
             guard_.touch();
             continue;
         }
-        if (step.what == event::error) co_return upload_refused(request.error().status, request.error().reason);
+        if (step.what == event::error)
+            co_return upload_refused(ended::failed, request.error().status, request.error().reason);
         if (step.what == event::body) {
             uploaded_ += step.body.size();
             if (most > 0 && uploaded_ > most)
-                co_return upload_refused(413, "the request's body is larger than this proxy allows");
+                co_return upload_refused(ended::limit, 413, "the request's body is larger than this proxy allows");
             const bool sent = co_await send_piece(step.body);
             if (!sent) co_return;
         }
@@ -115,6 +145,7 @@ task<bool> exchange::send_piece(const_bytes piece) {
     if (request_out_.empty() && piece.empty()) co_return true;
     const result<void> sent =
         co_await origin_.send_all(std::array<const_bytes, 3>{request_out_.data(), piece, as_bytes(tail)});
+    if (sent) session_.note().bytes_up += request_out_.size() + piece.size() + tail.size();
     request_out_.clear();
     guard_.touch();
     if (!sent) upload_failed(sent.error());
@@ -144,7 +175,10 @@ task<http::h1::step> exchange::next_step() {
             origin_error_ = error(errc::unexpected_eof);
             co_return response_.finish();
         }
-        if (!std::exchange(origin_spoke_, true)) guard_.set_limit(session_.server().limit().idle_timeout);
+        if (!std::exchange(origin_spoke_, true)) {
+            guard_.set_limit(session_.server().limit().idle_timeout);
+            session_.server().seeing().first_byte(session_.note());
+        }
         last_read_ = got->size();
         origin_input_ = std::move(*got);
     }
@@ -162,6 +196,7 @@ task<verdict> exchange::origin_failed(std::string_view why, std::uint16_t status
         co_return verdict::retry;
     if (origin_error_ == errc::stopped) co_return verdict::reset;
     if (origin_error_ == errc::timed_out) status = 504;
+    refused_ = true;
     const verdict refused = co_await session_.refuse(status, why, true);
     co_return refused;
 }
@@ -241,8 +276,10 @@ task<verdict> exchange::pass_body(body_kind outgoing) {
         session_.begin_answer();
         const result<void> sent =
             co_await session_.client().send_all(std::array<const_bytes, 3>{out.data(), step.body, as_bytes(tail)});
+        if (sent) session_.note().bytes_down += out.size() + step.body.size() + tail.size();
         out.clear();
         guard_.touch();
+        client_failed_ = !sent;
         if (!sent) co_return verdict::reset;
     }
     if (chunked) http::h1::append_last_chunk(out, response_.trailers());
@@ -255,6 +292,7 @@ task<bool> exchange::flush() {
     if (out.empty()) co_return true;
     session_.begin_answer();
     const result<void> sent = co_await session_.client().send_all(out.data());
+    if (sent) session_.note().bytes_down += out.size();
     out.clear();
     guard_.touch();
     if (!sent) {

@@ -34,7 +34,7 @@ private:
     task<bool> send_piece(const_bytes piece);
     // A send to the origin failed.
     void upload_failed(error what) noexcept;
-    void upload_refused(std::uint16_t status, std::string_view why) noexcept;
+    void upload_refused(ended how, std::uint16_t status, std::string_view why) noexcept;
     // The answer's way
     task<verdict> download();
     task<http::h1::step> next_step();
@@ -45,6 +45,7 @@ private:
     task<verdict> origin_failed(std::string_view why, std::uint16_t status = 502);
     verdict finished(http::h1::body_kind outgoing) noexcept;
     void write_request();
+    void note_ends(verdict next) noexcept;
 
     session& session_;
     net::tcp_stream origin_;
@@ -55,9 +56,11 @@ private:
     std::uint64_t uploaded_ = 0;
     std::string_view refusal_why_;
     std::uint16_t refusal_ = 0;       // the upload went wrong on the client's side
+    ended upload_end_ = ended::none;  // how, then
     error origin_error_{errc::unexpected_eof};
     bool reused_;
     bool origin_spoke_ = false;
+    bool refused_ = false;            // we have said that the origin failed; what the upload meets then is not told
     bool answer_begun_ = false;       // bytes of the final answer went to the client
     bool request_over_ = false;       // read and sent to its end
     bool upload_broken_ = false;      // the origin took no more

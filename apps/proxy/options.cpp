@@ -277,6 +277,7 @@ std::string apply(const CLI::App& app, const given_words& given, options& out, c
     std::string text = each_part("--dns-servers", given.name_servers, config::wrong_with_name_server);
     if (!given.name_servers.empty()) out.names.servers = given.name_servers;
     if (text.empty()) text = apply_arrival(given, out);
+    if (text.empty()) (void)check_seeing(out.seeing, text);
     if (text.empty()) text = make_listeners(app, out);
     if (text.empty()) text = make_policy(given, out.rules);
     if (text.empty() && wrong.empty()) text = wrong_with_listeners(out.rules);
@@ -313,6 +314,7 @@ parse_outcome read_words(int count, char** words, CLI::App& app, options& out, g
     define_policy(app, out, given);
     define_limits(app, out.limit);
     define_arrival(app, out, given);
+    add_seeing_options(app, out.seeing);
     const CLI::App* explain = define_explain(app, out.explain);
     try {
         app.parse(count, words);

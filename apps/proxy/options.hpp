@@ -15,6 +15,7 @@
 #include "proxy/policy/settings.hpp"
 #include "proxy/socks/addresses.hpp"
 #include "proxy/socks/proxy_header.hpp"
+#include "proxy/seeing/seeing_options.hpp"
 
 namespace co_wq::proxy {
 
@@ -66,6 +67,7 @@ struct options {
     std::vector<socks::address_block> proxy_protocol_from;
     // What we say at the beginning of tunnels.
     socks::proxy_header_version send_proxy_protocol = socks::proxy_header_version::none;
+    seeing_options seeing;
 };
 
 enum class parse_outcome : std::uint8_t { run, explain, done, wrong };

@@ -6,6 +6,8 @@
 #include "base/os/service.hpp"
 #include "io/signal.hpp"
 #include "net/pump.hpp"
+#include "proxy/seeing/admin_server.hpp"
+#include "proxy/seeing/tunnel_survey.hpp"
 #include "proxy/session.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
@@ -33,6 +35,7 @@ proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vecto
       doors_(std::move(doors)),
       resolver_(loop, group.chosen().names),
       pool_(loop, limit()),
+      seeing_(group.seeing(), loop),
       idle_timer_(*this),
       drain_timer_(*this),
       sessions_(loop, [](std::exception_ptr failure, const char* name) {
@@ -77,6 +80,7 @@ task<void> proxy_server::accept_loop(door& from) {
             continue;
         }
         if (client.error() == errc::stopped || client.error() == errc::closed) co_return from.listener.close();
+        ++count().accept_errors;
         if (!std::exchange(told, true))
             log::warn("accept: {}: new connections wait until there is room", client.error().message());
         co_await sleep_for(50ms);
@@ -128,12 +132,16 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
         const io::lease first = std::move(*bytes_first);  // goes back now, with or without bytes: the tunnel holds none
         if (first.empty()) continue;
         const result<void> sent = co_await to->send_all(first.data());
+        if (!sent && tunnel.live) tunnel.live->broke(sent.error());
         if (!sent) co_return;
+        if (tunnel.live) tunnel.live->carried_before(to == &tunnel.origin, first.size());
     }
     ++server.count().tunnels;
+    net::pump_progress* const progress = tunnel.live ? &tunnel.live->progress() : nullptr;
     const net::pump_result done =
-        co_await net::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout});
+        co_await net::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout}, progress);
     both.done();
+    if (tunnel.live) tunnel.live->finish(done);
     log::debug("tunnel {}: {} bytes up ({}), {} down ({})", tunnel.name, done.forth.bytes, net::name_of(done.forth.end),
                done.back.bytes, net::name_of(done.back.end));
 }
@@ -142,13 +150,18 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
 
 task<void> proxy_server::serve(net::tcp_stream client, std::uint32_t listener) {
     const counted here(group_);
-    ++counters_.connections;
+    ++count().connections;
     std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, listener));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();
     http_part.reset();
     if (!tunnel) co_return;
     if (tunnel->relay) {
         co_await tunnel->relay->run(client);
+        if (tunnel->live) {
+            tunnel->live->carried_before(true, tunnel->relay->bytes_up());
+            tunnel->live->carried_before(false, tunnel->relay->bytes_down());
+            tunnel->live->finish({.forth = {.end = net::end_reason::eof}, .back = {.end = net::end_reason::eof}});
+        }
     } else {
         co_await run_tunnel(*this, client, std::move(*tunnel));
     }
@@ -184,7 +197,10 @@ void proxy_server::end() {
 }
 
 server_group::server_group(const options& chosen)
-    : options_(chosen), runtime_({.threads = chosen.threads, .reactor = chosen.reactor, .chaos = chosen.chaos}) {
+    : options_(chosen),
+      seeing_(chosen.seeing),
+      runtime_({.threads = chosen.threads, .reactor = chosen.reactor, .chaos = chosen.chaos}),
+      loops_left_(chosen.threads) {
     pseudonym_ = fmt::format("co_http_proxy-{:08x}", os::process_salt() & 0xffffffff);
     const std::uint64_t descriptors = os::raise_descriptor_limit();
     // two for each connection, and some for the log, the resolver and pipes
@@ -219,16 +235,21 @@ std::string server_group::set_rules(policy::settings chosen) {
 }
 
 void server_group::publish(policy::settings chosen) {
-    auto made = std::make_shared<const policy::engine>(std::move(chosen), where_);
+    std::vector<io::socket_address> own = where_;
+    if (admin_listener_ != io::no_handle)
+        if (const auto bound = io::system_calls().local_address(admin_listener_)) own.push_back(*bound);
+    auto made = std::make_shared<const policy::engine>(std::move(chosen), std::move(own));
     const std::scoped_lock guard(rules_lock_);
     rules_ = std::move(made);
 }
 
 int server_group::run() {
     const result<void> opened = open_listeners();
-    if (!opened || !become_user()) return 1;
+    if (!opened || !open_seeing() || !become_user()) return 1;
+    close_spare();
     publish(options_.rules);  // which may have to know the ports that the system chose
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
+    seeing_.close();
     log::info("stopped");
     return 0;
 }
@@ -239,6 +260,25 @@ bool server_group::become_user() const {
     const result<void> became = os::become_user(options_.user);
     if (!became) log::error("cannot run as {}: {}", options_.user, became.error().message());
     return became.has_value();
+}
+
+bool server_group::open_seeing() {
+    const result<void> seen = seeing_.open();
+    if (!seen) {
+        log::error("--access-log {}: {}", on_one_line(options_.seeing.access_log), seen.error().message());
+        return false;
+    }
+    if (options_.seeing.admin.empty()) return true;
+    const io::socket_address where = *parse_admin_address(options_.seeing.admin);
+    const io::native_handle given = take_spare(where);
+    const result<io::native_handle> listening =
+        given != io::no_handle ? given : io::system_calls().open_listener(where, backlog, false);
+    if (!listening) {
+        log::error("--admin {}: {}", where.text(), listening.error().message());
+        return false;
+    }
+    admin_listener_ = *listening;
+    return true;
 }
 
 // All sockets are open before the first loop runs: those that a supervisor or an older process gives, or our own.
@@ -269,11 +309,31 @@ void server_group::adopt_inherited() {
             listeners_[static_cast<std::size_t>(found - where_.begin())].push_back(handle);
             *found = *bound;
         } else {
-            log::warn("a socket that was handed to us listens elsewhere ({}): closed",
-                      bound ? bound->text() : bound.error().message());
-            calls.close(handle);
+            spare_.push_back(handle);
         }
     }
+}
+
+io::native_handle server_group::take_spare(const io::socket_address& where) {
+    for (io::native_handle& each : spare_) {
+        const result<io::socket_address> bound = io::system_calls().local_address(each);
+        if (!bound || *bound != where) continue;
+        const io::native_handle taken = each;
+        std::erase(spare_, taken);
+        return taken;
+    }
+    return io::no_handle;
+}
+
+// Whoever connects to a socket that nobody serves would wait for ever.
+void server_group::close_spare() {
+    for (const io::native_handle each : spare_) {
+        const result<io::socket_address> bound = io::system_calls().local_address(each);
+        log::warn("a socket that was handed to us listens elsewhere ({}): closed",
+                  bound ? bound->text() : bound.error().message());
+        io::system_calls().close(each);
+    }
+    spare_.clear();
 }
 
 // Each loop needs a descriptor; a socket may have several.
@@ -324,8 +384,11 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
         if (++loops_serving_ == options_.threads) serving();
     }
     if (ordered) (server.*ordered)();
+    std::optional<admin_server> admin;
     counting_scope signals(loop);
     if (index == 0) {
+        start_admin(loop, admin, signals);
+        signals.spawn(watch_reopen(loop), "reopen");
         for (const io::socket_address& each : where_)
             log::info("listening on {} ({} {}, {}, at most {} connections)", each.text(), options_.threads,
                       options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
@@ -339,8 +402,18 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (const io::chaos* chaos = loop.chaos())
         log::info("{}: chaos held {} completions, put {} behind others, cancelled {} operations", loop.name(),
                   chaos->count().held, chaos->count().behind, chaos->count().cancelled);
+    --loops_left_;
+    if (index == 0) co_await wait_for_other_loops();
     const std::scoped_lock guard(lock_);
     std::erase_if(servers_, [&](const auto& one) { return one.second == &server; });
+}
+
+// Signals and the admin listener are the first loop's.
+task<void> server_group::wait_for_other_loops() {
+    while (loops_left_ > 0) {
+        const result<void> slept = co_await sleep_for(10ms);
+        if (!slept) co_return;
+    }
 }
 
 // All loops have their servers. Called once, under the lock.
@@ -369,6 +442,7 @@ task<void> server_group::upgrade(io::event_loop& loop) {
     log::info("handing over to {}", options_.self.path);
     std::vector<io::native_handle> all;
     for (const std::vector<io::native_handle>& each : listeners_) all.insert(all.end(), each.begin(), each.end());
+    if (admin_listener_ != io::no_handle) all.push_back(admin_listener_);
     const result<int> taken = co_await hand_over(loop, options_.self, std::move(all), upgrade_limit);
     upgrading_ = false;
     if (!taken) {
@@ -377,7 +451,16 @@ task<void> server_group::upgrade(io::event_loop& loop) {
     }
     log::info("process {} has taken over; draining", *taken);
     os::notify_supervisor("MAINPID=" + std::to_string(*taken));
+    if (admin_) admin_->stop();
     each_server(&proxy_server::drain);
+}
+
+void server_group::start_admin(io::event_loop& loop, std::optional<admin_server>& admin, counting_scope& tasks) {
+    if (admin_listener_ == io::no_handle) return;
+    admin.emplace(*this, loop, net::tcp_listener::adopt(loop, admin_listener_));
+    admin_ = &*admin;
+    log::info("admin on {}", admin->address().text());
+    tasks.spawn(admin->run(), "admin");
 }
 
 // The first signal drains, the second ends.
@@ -406,19 +489,50 @@ task<void> server_group::watch_signals(io::event_loop& loop) {
     }
 }
 
+// Whoever rotates logs moves the files first.
+task<void> server_group::watch_reopen(io::event_loop& loop) {
+    io::signal_set signals(loop, {io::signals::user_1});
+    for (;;) {
+        const result<io::signal_info> which = co_await signals.next();
+        if (!which) co_return;
+        seeing_.reopen();
+        if (options_.log.file.empty()) continue;
+        log::options again = options_.log;
+        again.append = true;
+        const result<void> opened = log::configure(again);
+        if (!opened)
+            log::warn("--log-file {}: cannot be opened again: {}", on_one_line(again.file), opened.error().message());
+    }
+}
+
+proxy_server* server_group::server_of(const io::event_loop& loop) {
+    const std::scoped_lock guard(lock_);
+    for (auto& [where, server] : servers_)
+        if (where == &loop) return server;
+    return nullptr;
+}
+
+void server_group::refresh_figures() {
+    runtime_.each([this](io::event_loop& loop) {
+        if (proxy_server* here = server_of(loop)) here->refresh_figures();
+    });
+}
+
+std::size_t server_group::survey(const std::shared_ptr<tunnel_survey>& into) {
+    return runtime_.each([this, into](io::event_loop& loop) {
+        proxy_server* const here = server_of(loop);
+        into->add(here ? &here->seeing() : nullptr);
+    });
+}
+
 void server_group::each_server(void (proxy_server::*act)()) {
+    draining_ = true;
     {
         const std::scoped_lock guard(lock_);
         ordered_ = act;
     }
     runtime_.each([this, act](io::event_loop& loop) {
-        proxy_server* here = nullptr;
-        {
-            const std::scoped_lock guard(lock_);
-            for (auto& [where, server] : servers_)
-                if (where == &loop) here = server;
-        }
-        if (here) (here->*act)();
+        if (proxy_server* here = server_of(loop)) (here->*act)();
     });
 }
 

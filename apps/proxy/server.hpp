@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,24 +15,16 @@
 #include "proxy/options.hpp"
 #include "proxy/policy/credentials.hpp"
 #include "proxy/socks/association.hpp"
+#include "proxy/seeing/seeing.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
 
 namespace co_wq::proxy {
 
+class admin_server;
 class session;
 class proxy_server;
-
-namespace socks {
-class credentials;
-}
-
-struct counters {
-    std::uint64_t connections = 0;
-    std::uint64_t requests = 0;
-    std::uint64_t tunnels = 0;
-    std::uint64_t refused = 0;
-};
+class tunnel_survey;
 
 class server_group {
 public:
@@ -43,12 +37,20 @@ public:
     // Our name in Via: unique to this process, so that a request that comes back to us is recognised.
     const std::string& pseudonym() const noexcept { return pseudonym_; }
     std::uint32_t connections_max() const noexcept { return connections_max_; }
+    proxy::seeing& seeing() noexcept { return seeing_; }
     // One more connection; false: there are as many as allowed.
     bool reserve() noexcept {
         if (connections_.fetch_add(1, std::memory_order_relaxed) < connections_max_) return true;
         unreserve();
         return false;
     }
+    std::uint32_t connections() const noexcept { return connections_.load(std::memory_order_relaxed); }
+    // It has been told to end.
+    bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
+    // Asks each loop to bring its figures up to date, and waits for none.
+    void refresh_figures();
+    // Asks each loop for its tunnels; how many loops.
+    std::size_t survey(const std::shared_ptr<tunnel_survey>& into);
     void unreserve() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
     // The rules of this moment; whoever is under way keeps those it began with. Any thread.
     std::shared_ptr<const policy::engine> rules() const {
@@ -69,11 +71,19 @@ private:
     void publish(policy::settings chosen);
     result<void> open_listeners();
     void adopt_inherited();
+    io::native_handle take_spare(const io::socket_address& where);
+    void close_spare();
     result<void> complete(std::size_t place);
     result<void> open_listener(std::size_t place);
     bool become_user() const;
     void serving();
+    task<void> watch_reopen(io::event_loop& loop);
+    bool open_seeing();
     void each_server(void (proxy_server::*act)());
+    // On a loop's own thread: its server, or null.
+    proxy_server* server_of(const io::event_loop& loop);
+    void start_admin(io::event_loop& loop, std::optional<admin_server>& admin, counting_scope& tasks);
+    task<void> wait_for_other_loops();
 
     static constexpr int backlog = 4096;
     static constexpr duration upgrade_limit = std::chrono::seconds(30);  // until the new process serves
@@ -84,6 +94,7 @@ private:
     policy::credential_checker passwords_;  // outlives the loops, whose tasks it serves
     mutable std::mutex rules_lock_;
     std::shared_ptr<const policy::engine> rules_;  // guarded by rules_lock_
+    proxy::seeing seeing_;
     io::runtime runtime_;
     std::vector<io::socket_address> where_;  // the listeners, as bound
     std::atomic<std::uint32_t> connections_{0};
@@ -95,6 +106,11 @@ private:
     std::atomic<unsigned> loops_alive_{0};  // that answered since the watchdog was fed
     unsigned loops_asked_ = 0;
     socks::association_ledger associations_;
+    std::atomic<bool> draining_{false};
+    std::atomic<unsigned> loops_left_;
+    io::native_handle admin_listener_ = io::no_handle;
+    admin_server* admin_ = nullptr;  // of the first loop
+    std::vector<io::native_handle> spare_;  // handed to us, and nobody's yet
     std::mutex lock_;
     std::vector<std::pair<io::event_loop*, proxy_server*>> servers_;
     void (proxy_server::*ordered_)() = nullptr;  // what a server that starts late has to do at once
@@ -119,6 +135,7 @@ public:
     void drain();
     // Everything ends now.
     void end();
+    void refresh_figures() noexcept { seeing_.refresh(pool_.size(), resolver_.counters()); }
 
     server_group& group() noexcept { return group_; }
     const limits& limit() const noexcept { return group_.chosen().limit; }
@@ -126,7 +143,8 @@ public:
     upstream_pool& pool() noexcept { return pool_; }
     net::dns::resolver& resolver() noexcept { return resolver_; }
     bool draining() const noexcept { return draining_; }
-    counters& count() noexcept { return counters_; }
+    loop_seeing& seeing() noexcept { return seeing_; }
+    loop_figures& count() noexcept { return seeing_.figures(); }
 
     // Sessions that wait for a request and can be ended without harm.
     void enter_idle(session& one) noexcept;
@@ -149,7 +167,7 @@ private:
     std::vector<door> doors_;
     net::dns::resolver resolver_;
     upstream_pool pool_;
-    counters counters_;
+    loop_seeing seeing_;
     bool draining_ = false;
     bool idle_over_ = false;
     drain_timer<&proxy_server::end_idle> idle_timer_;

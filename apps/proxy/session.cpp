@@ -35,6 +35,61 @@ bool idempotent(http::method which) noexcept {
 // Ended in the middle of an answer, by a second signal or an exception: an end in order could say that this was all.
 session::~session() {
     if (answer_open_) client_.reset();
+    if (note_.open) end_note(ended::shutdown);
+}
+
+void session::begin_note() {
+    server_.seeing().begin(note_);
+    if (!server_.seeing().detailed() || !client_text_.empty()) return;
+    const io::socket_address client = client_address();
+    if (client.family() != io::address_family::none) client_text_ = client.text();
+}
+
+void session::begin_other(std::string_view protocol, std::string_view method, std::string target) {
+    other_protocol_ = protocol;
+    other_method_ = method;
+    other_target_ = std::move(target);
+    request_over_ = true;
+    if (!note_.open) begin_note();
+    note_.well_formed = true;
+}
+
+void session::note_decision() {
+    if (!server_.seeing().detailed()) return;
+    note_.user = admission_.user();
+    note_.rule = admission_.rule();
+}
+
+// otherwise: how the answer ended, if nobody has said so.
+void session::end_note(ended otherwise) {
+    note_.ends(request_over_ ? ended::eof : ended::none, otherwise);
+    server_.seeing().end(note_, words());
+}
+
+request_words session::words() const noexcept {
+    if (!other_protocol_.empty())
+        return {.client = client_text_,
+                .protocol = other_protocol_,
+                .method = other_method_,
+                .target = other_target_,
+                .connection = number_,
+                .known_method = http::method::connect};
+    const http::h1::request_head& head = request_.head();
+    const bool old = head.version == http::h1::version::http_1_0;
+    return {.client = client_text_,
+            .protocol = old ? std::string_view("http/1.0") : std::string_view("http/1.1"),
+            .method = head.method_text(),
+            .target = head.target_text(),
+            .connection = number_,
+            .known_method = note_.well_formed ? head.method : http::method::other};
+}
+
+void session::note_pooled(const net::tcp_stream& origin) {
+    note_.pooled = origin.is_open();
+    ++(note_.pooled ? server_.count().pool_hits : server_.count().pool_misses);
+    if (!note_.pooled || !server_.seeing().detailed()) return;
+    const result<io::socket_address> peer = origin.peer_address();
+    if (peer) note_.upstream = peer->text();
 }
 
 task<std::optional<tunnel_plan>> session::run() {
@@ -52,10 +107,15 @@ task<std::optional<tunnel_plan>> session::run() {
         }
         if (!there) co_return std::nullopt;
         ++server_.count().requests;
+        begin_note();
+        note_.well_formed = true;
         const verdict next = co_await answer_watched();
         first_request_ = false;
+        if (next != verdict::become_tunnel) end_note(next == verdict::reset ? ended::reset : ended::eof);
         switch (next) {
-            case verdict::become_tunnel: co_return std::move(tunnel_);
+            case verdict::become_tunnel:
+                tunnel_.live = server_.seeing().begin_tunnel(std::move(note_), words());
+                co_return std::move(tunnel_);
             case verdict::reset: client_.reset(); co_return std::nullopt;
             case verdict::close: co_return std::nullopt;
             default: break;
@@ -182,7 +242,9 @@ bool session::finish_request() {
     return step.what == http::h1::event::body_end;
 }
 
-void session::log_answer(std::uint16_t status, std::string_view why) const {
+void session::log_answer(std::uint16_t status, std::string_view why) {
+    if (status != 0) note_.status = status;
+    if (server_.seeing().detailed()) note_.detail = why;
     if (!log::enabled(log::level::debug)) return;
     const http::h1::request_head& head = request_.head();
     log::debug("{} {} -> {} {}", head.method_text(), head.target_text(), status, why);
@@ -190,7 +252,10 @@ void session::log_answer(std::uint16_t status, std::string_view why) const {
 
 task<verdict> session::refuse(std::uint16_t status, std::string_view detail, bool may_keep) {
     const bool keep_alive = may_keep && request_over_ && request_.head().keep_alive && !server_.draining();
+    if (!note_.open) begin_note();
+    note_.refused(status);
     ++server_.count().refused;
+    ++server_.count().refused_by[static_cast<std::size_t>(refusal_reason_of(status))];
     log_answer(status, detail);
     out_.clear();
     http::write_error_page(out_,
@@ -213,6 +278,7 @@ task<void> session::say_last(std::string text) {
 
 task<verdict> session::say_and_close(bool keep_alive) {
     const result<void> sent = co_await with_timeout(server_.limit().header_timeout, send_out());
+    note_.down = sent ? ended::eof : end_of(sent.error());
     if (!sent) co_return verdict::reset;
     if (keep_alive) co_return verdict::next_request;
     co_await linger();
@@ -223,6 +289,7 @@ task<verdict> session::say_and_close(bool keep_alive) {
 task<result<void>> session::send_out() {
     begin_answer();
     const result<void> sent = co_await client_.send_all(out_.data());
+    if (sent) note_.bytes_down += out_.size();
     out_.clear();
     if (sent) end_answer();
     co_return sent;
@@ -277,10 +344,12 @@ task<void> session::watch_client(cancel_scope& request_scope) {
     if (!answering_ && request_.head().version == http::h1::version::http_1_1) {
         // without waiting: an answer that begins meanwhile would be a second sender
         const result<std::size_t> asked = client_.socket().send_now(as_bytes(http::continue_response));
+        note_.client_gone = !asked;
         if (!asked) co_return request_scope.cancel();
         if (*asked > 0) unsaid_ = http::continue_response.substr(*asked);
     }
     const result<void> gone = co_await client_.socket().ready(io::direction::hang_up);
+    note_.client_gone = gone.has_value();
     if (gone) request_scope.cancel();
 }
 
@@ -337,6 +406,7 @@ task<verdict> session::admit() {
     const bool foreign = head.method_text() == "SOCKS" || head.method_text() == "UDP";
     const std::string_view method = foreign ? std::string_view("other") : head.method_text();
     const refusal no = co_await admission_.ask(method, head.authority(), credentials);
+    note_decision();
     if (no) {
         const verdict refused = co_await refuse(no.status(), no.detail(), true);
         co_return refused;
@@ -352,6 +422,7 @@ task<verdict> session::admit() {
 // OPTIONS with Max-Forwards: 0 asks us, not the origin.
 task<verdict> session::answer_options() {
     const bool keep = request_.head().keep_alive && request_over_ && !server_.draining();
+    note_.status = 200;
     out_.clear();
     out_.append(
         "HTTP/1.1 200 OK\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT\r\nContent-Length: 0\r\n");
@@ -389,6 +460,7 @@ task<result<net::tcp_stream>> session::dial(const http::authority& where, addres
     how.allow = std::move(may);
     result<net::dns::connected> made =
         co_await net::dns::connect_host(server_.loop(), server_.resolver(), where.host, where.port, std::move(how));
+    server_.seeing().reached(note_, made);
     if (!made) co_return std::unexpected(made.error());
     (void)made->socket.set_no_delay(true);
     co_return net::tcp_stream(std::move(made->socket));
@@ -432,9 +504,13 @@ task<verdict> session::refuse_connect(error why, const http::authority& where) {
     if (why == errc::timed_out) status = 504;
     if (why == errc::too_many_files || why == errc::no_buffers || why == errc::out_of_memory) status = 503;
     if (why == errc::permission_denied) status = 403;
-    if (why == errc::stopped) co_return verdict::reset;
+    if (why == errc::stopped) {
+        note_.down = note_.client_gone ? ended::reset : ended::shutdown;
+        co_return verdict::reset;
+    }
     std::string detail = name_of(where) + ": " + why.message();
     if (why == errc::permission_denied && admission_.denial()) {
+        note_decision();
         status = admission_.denial().status();
         detail = admission_.denial().detail();
     }
@@ -459,7 +535,8 @@ task<verdict> session::open_tunnel() {
     out_.append(http::tunnel_established);
     const result<void> sent = co_await send_out();
     if (!sent) co_return verdict::reset;
-    tunnel_ = {std::move(*origin), std::move(input_), {}, {}, {}};
+    server_.seeing().first_byte(note_);
+    tunnel_ = {std::move(*origin), std::move(input_), {}, {}, {}, {}};
     if (log::enabled(log::level::debug)) tunnel_.name = name_of(where);
     co_return verdict::become_tunnel;
 }
@@ -481,6 +558,7 @@ task<verdict> session::forward() {
     for (;;) {
         net::tcp_stream origin = may_reuse ? take_pooled(origin_name) : net::tcp_stream{};
         const bool reused = origin.is_open();
+        if (may_reuse) note_pooled(origin);
         if (!reused) {
             address_filter may = admitted();
             result<net::tcp_stream> fresh = co_await reach(where, std::move(may));
@@ -493,12 +571,12 @@ task<verdict> session::forward() {
         exchange one(*this, std::move(origin), reused);
         const verdict next = co_await one.run();
         if (next == verdict::retry) {
-            may_reuse = false;
+            may_reuse = note_.pooled = false;
             continue;
         }
         if (one.origin_reusable()) server_.pool().give_back(origin_name, one.take_origin());
         if (next == verdict::become_tunnel) {
-            tunnel_ = {one.take_origin(), std::move(input_), one.take_origin_input(), origin_name, {}};
+            tunnel_ = {one.take_origin(), std::move(input_), one.take_origin_input(), origin_name, {}, {}};
         }
         co_return next;
     }

@@ -41,6 +41,7 @@ struct tunnel_plan {
     io::lease to_client;  // bytes that came right behind a 101
     std::string name;
     std::unique_ptr<socks::association> relay;  // instead of a tunnel
+    live_tunnel_ptr live{};  // null: nobody looks
 };
 
 // Whether a request may be sent twice without harm.
@@ -52,7 +53,8 @@ public:
     session(proxy_server& server, net::tcp_stream& client, std::uint32_t listener = 0)
         : server_(server),
           client_(client),
-          admission_(server, client.peer_address().value_or(io::socket_address{}), listener) {}
+          admission_(server, client.peer_address().value_or(io::socket_address{}), listener),
+          number_(server.count().connections.get()) {}
     session(const session&) = delete;
     ~session();
 
@@ -67,6 +69,9 @@ public:
     net::tcp_stream& client() noexcept { return client_; }
     http::h1::request_parser& request() noexcept { return request_; }
     http::byte_buffer& out() noexcept { return out_; }
+    request_note& note() noexcept { return note_; }
+    // otherwise: how the answer ended, if nobody has said so.
+    void end_note(ended otherwise);
     io::lease& input() noexcept { return input_; }
     // Reads more from the client into an empty input(); false: end of stream or error.
     task<bool> fill_input();
@@ -86,11 +91,14 @@ public:
     // The request has no body, and its end was read.
     bool request_over() const noexcept { return request_over_; }
     proxy::admission& admission() noexcept { return admission_; }
-    void log_answer(std::uint16_t status, std::string_view why = {}) const;
+    void log_answer(std::uint16_t status, std::string_view why = {});
 
     // ---- for the SOCKS handshake
     // Of the client: as a trusted source's PROXY header says, or of its connection.
     io::socket_address client_address() const;
+    // What it asks for, in the words of the access log; notes its beginning.
+    void begin_other(std::string_view protocol, std::string_view method, std::string target);
+    live_tunnel_ptr begin_live() { return server_.seeing().begin_tunnel(std::move(note_), words()); }
     // Sends the last thing we have to say, and sees to it that it arrives.
     task<void> say_last(std::string text);
     // A connection to an origin for a tunnel; with a PROXY header of ours, if that is wanted.
@@ -122,6 +130,10 @@ private:
     net::tcp_stream take_pooled(const std::string& origin_name);
     task<verdict> refuse_connect(error why, const http::authority& where);
     bool finish_request();
+    void begin_note();
+    void note_decision();
+    request_words words() const noexcept;
+    void note_pooled(const net::tcp_stream& origin);
 
     proxy_server& server_;
     net::tcp_stream& client_;
@@ -131,6 +143,11 @@ private:
     proxy::admission admission_;
     cancel_scope idle_scope_;
     counting_scope* reader_ = nullptr;  // who reads from the client now, besides our own frame
+    request_note note_;
+    const std::uint64_t number_;  // of this connection, on its loop
+    std::string_view other_protocol_, other_method_;  // of what is no HTTP; literals
+    std::string other_target_;
+    std::string client_text_;  // its address, if anybody wants to know
     std::string last_origin_;
     tunnel_plan tunnel_;
     bool first_request_ = true;

@@ -53,9 +53,10 @@ void runtime::failed(std::exception_ptr what) noexcept {
     each([](event_loop& loop) { loop.request_stop(); });
 }
 
-void runtime::each(const std::function<void(event_loop&)>& act) {
+std::size_t runtime::each(const std::function<void(event_loop&)>& act) {
     const std::scoped_lock guard(lock_);
     for (event_loop* loop : loops_) loop->post_message([loop, act] { act(*loop); });
+    return loops_.size();
 }
 
 }  // namespace co_wq::io

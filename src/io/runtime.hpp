@@ -36,8 +36,9 @@ public:
     explicit runtime(runtime_options options = {}) noexcept : options_(options) {}
 
     void run(const main_function& main);
-    // Calls act(loop) on every loop's own thread, soon; loops that have ended are left out.
-    void each(const std::function<void(event_loop&)>& act);
+    // Calls act(loop) on every loop's own thread, soon; loops that have ended are left out. How many will be called,
+    // unless they end before.
+    std::size_t each(const std::function<void(event_loop&)>& act);
 
 private:
     void run_one(const main_function& main, unsigned index);

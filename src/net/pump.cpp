@@ -34,6 +34,10 @@ public:
         : idle_guard(loop, options.idle_timeout), options_(options), progress_(progress) {}
 
     pump_progress& progress() noexcept { return progress_; }
+    void touch() noexcept {
+        idle_guard::touch();
+        progress_.touched = loop().turn_time();
+    }
     bool may_splice() const noexcept { return options_.splice && loop().reactor().calls().can_splice(); }
 
 private:

@@ -45,6 +45,7 @@ struct pump_result {
 struct pump_progress {
     std::uint64_t bytes_forth = 0;
     std::uint64_t bytes_back = 0;
+    time_point touched{};  // the turn in which a byte moved last; the zero point: none has
 };
 
 task<pump_result> pump(tcp_stream& first, tcp_stream& second, pump_options options, pump_progress* progress = nullptr);

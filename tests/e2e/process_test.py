@@ -32,6 +32,12 @@ class Options(unittest.TestCase):
         self.assert_usage("--host", "no address", named="--host")
         for value in ("7", "7:", ":0.5", "7:0", "7:2", "7:nan", "-1:0.5", "a:b"):
             self.assert_usage(f"--chaos={value}", named="--chaos")
+        self.assert_usage("--access-log-format", "xml", named="--access-log-format")
+        for value in ("0", "-1", "1.1", "nan", "x"):
+            self.assert_usage(f"--access-log-sample={value}", named="--access-log-sample")
+        for value in ("localhost:1", "127.0.0.1", "127.0.0.1:", ":1", "127.0.0.1:65536", "127.0.0.1:1x", "::1:1",
+                      "[127.0.0.1]:1", "0.0.0.0:0", "[::]:0"):
+            self.assert_usage(f"--admin={value}", named="--admin")
         for option in ("--threads", "--max-connections", "--header-timeout-ms", "--connect-timeout-ms",
                        "--idle-timeout-ms", "--max-body-bytes", "--keep-alive-timeout-ms", "--response-timeout-ms",
                        "--drain-timeout-ms"):
@@ -54,7 +60,9 @@ class Options(unittest.TestCase):
                        "--header-timeout-ms", "--connect-timeout-ms", "--idle-timeout-ms", "--max-body-bytes",
                        "--keep-alive-timeout-ms", "--response-timeout-ms", "--drain-timeout-ms",
                        "--drain-idle-timeout-ms", "--user", "--chaos", "--config", "--check-config", "--sandbox", "--allow", "--deny", "--allow-address",
-                       "--allow-client", "--connect-ports", "--users", "--report", "--dns-servers", "explain"):
+                       "--allow-client", "--connect-ports", "--users", "--report", "--dns-servers", "explain",
+                       "--access-log", "--access-log-format", "--access-log-sample", "--access-log-query",
+                       "--admin", "--admin-open"):
             self.assertIn(option, done.stdout)
 
     def test_version(self):

@@ -16,7 +16,7 @@ policy::question asked(const question& what) {
 
 decision as_told(const policy::question& what, const policy::decision& one) {
     const refusal no = told(what, one);
-    return {.allowed = !no, .why = no.detail()};
+    return {.allowed = !no, .why = no.detail(), .rule = one.rule};
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ struct question {
 struct decision {
     bool allowed = true;
     std::string why{};  // names the rule
+    std::string_view rule{};  // lives as long as the rules
 };
 
 decision admit(const question& what);

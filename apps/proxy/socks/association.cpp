@@ -179,6 +179,8 @@ task<bool> association::send(net::udp_socket& by, std::span<const io::outgoing> 
         const result<std::size_t> sent = co_await by.send_batch(all);
         if (!sent && ends_all(sent.error())) co_return false;
         if (!sent) ++dropped_;
+        for (const io::outgoing& one : all.first(sent.value_or(0)))
+            (&by == &outer_ ? bytes_up_ : bytes_down_) += one.data.size();
         all = all.subspan(sent.value_or(1));
     }
     co_return true;

@@ -54,6 +54,9 @@ public:
     // Errors: limit_exceeded: the client has as many as it may; busy: so has the proxy; else of the sockets.
     result<io::socket_address> open(const net::tcp_stream& control, const http::authority& announced);
     task<void> run(net::tcp_stream& control);
+    // Bytes of the datagrams that were sent on, to the outside and to the client.
+    std::uint64_t bytes_up() const noexcept { return bytes_up_; }
+    std::uint64_t bytes_down() const noexcept { return bytes_down_; }
 
 private:
     struct batch;
@@ -89,6 +92,7 @@ private:
     name_table names_;
     std::string key_;  // of the name that is looked up
     std::size_t waiting_bytes_ = 0;
+    std::uint64_t bytes_up_ = 0, bytes_down_ = 0;
     std::uint64_t up_ = 0, down_ = 0, dropped_ = 0;
 };
 

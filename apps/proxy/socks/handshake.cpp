@@ -5,24 +5,56 @@
 #include "sync/with_scope.hpp"
 
 namespace co_wq::proxy::socks {
+namespace {
+
+// As HTTP would say it: one scale for the log and the figures.
+std::uint16_t status_of(reply code) noexcept {
+    switch (code) {
+        case reply::not_allowed: return 403;
+        case reply::command_not_supported: return 501;
+        case reply::address_type_not_supported: return 400;
+        case reply::ttl_expired: return 504;
+        case reply::general_failure: return 503;
+        default: return 502;
+    }
+}
+
+}  // namespace
 
 task<std::optional<tunnel_plan>> handshake::run() {
     ++server_.count().requests;
     deadline_ = server_.loop().now() + server_.limit().header_timeout;
     const bool asked = co_await negotiate();
     if (!asked) co_return std::nullopt;
+    begin_note();
     if (request_.what == command::bind) {
         co_await refuse(reply::command_not_supported, "BIND is not served");
     } else if (request_.what == command::udp_associate) {
         std::optional<tunnel_plan> plan = co_await associate();
         co_return plan;
-    } else if (const decision made = admit(about()); !made.allowed) {
+    } else if (const decision made = judged(); !made.allowed) {
         co_await refuse(reply::not_allowed, made.why);
     } else {
         std::optional<tunnel_plan> plan = co_await connect();
         co_return plan;
     }
     co_return std::nullopt;
+}
+
+void handshake::begin_note() {
+    std::string target;
+    if (!request_.where.host.empty()) target = request_.where.host + ':' + std::to_string(request_.where.port);
+    const std::string_view method = request_.what == command::connect ? "CONNECT"
+                                    : request_.what == command::bind  ? "BIND"
+                                                                      : "UDP";
+    session_.begin_other(request_.version == 4 ? "socks4" : "socks5", method, std::move(target));
+    if (server_.seeing().detailed()) session_.note().user = who_.user;
+}
+
+decision handshake::judged() {
+    decision made = admit(about());
+    if (server_.seeing().detailed()) session_.note().rule = made.rule;
+    return made;
 }
 
 question handshake::about() const noexcept {
@@ -52,8 +84,9 @@ task<bool> handshake::agree_on_method() {
     const bool with_password = who_.rules->has_users() && offered.user_password;
     if (!with_password && !offered.no_authentication) {
         log::debug("SOCKS 5: the client offers no method of ours");
-        ++server_.count().refused;
+        note_refusal(407, "no method of authentication in common");
         co_await session_.say_last(write_method(method_unacceptable));
+        session_.end_note(ended::eof);
         co_return false;
     }
     const std::uint8_t method = with_password ? method_user_password : method_none;
@@ -80,8 +113,9 @@ task<bool> handshake::log_in() {
         co_return said;
     }
     log::info("{} is not the user it says it is: {}", who_.client.host(), on_one_line(who_.user));
-    ++server_.count().refused;
+    note_refusal(407, "user or password is wrong");
     co_await session_.say_last(write_login_status(false));
+    session_.end_note(ended::eof);
     co_return false;
 }
 
@@ -120,10 +154,20 @@ void handshake::log_answer(reply code, std::string_view why) const {
                request_.where.port, name_of(code), why);
 }
 
-task<void> handshake::refuse(reply code, std::string_view why) {
+void handshake::note_refusal(std::uint16_t status, std::string_view why) {
+    if (!session_.note().open) begin_note();
+    request_note& note = session_.note();
+    note.refused(status);
+    if (server_.seeing().detailed()) note.detail = why;
     ++server_.count().refused;
+    ++server_.count().refused_by[static_cast<std::size_t>(refusal_reason_of(status))];
+}
+
+task<void> handshake::refuse(reply code, std::string_view why) {
+    note_refusal(status_of(code), why);
     log_answer(code, why);
     co_await session_.say_last(write_reply(request_.version, code));
+    session_.end_note(ended::eof);
 }
 
 // Ends the dialling of a client that is gone. One that has ended its direction may still want what comes.
@@ -137,16 +181,26 @@ task<result<net::tcp_stream>> handshake::dial() {
     counting_scope watching(server_.loop());
     watching.spawn(watch_client(dialling), "client watch");
     address_filter may = [this](const io::socket_address& peer) {
-        return admit_address(about(), peer).allowed;
+        const decision made = admit_address(about(), peer);
+        if (server_.seeing().detailed()) session_.note().rule = made.rule;
+        return made.allowed;
     };
     result<net::tcp_stream> made =
         co_await with_scope(dialling, session_.reach_for_tunnel(request_.where, std::move(may)));
     co_return made;
 }
 
+void handshake::note_granted() {
+    session_.note().status = 200;
+    server_.seeing().first_byte(session_.note());
+}
+
 task<std::optional<tunnel_plan>> handshake::connect() {
     result<net::tcp_stream> origin = co_await dial();
-    if (!origin && origin.error() == errc::stopped) co_return std::nullopt;
+    if (!origin && origin.error() == errc::stopped) {
+        session_.end_note(server_.draining() ? ended::shutdown : ended::reset);
+        co_return std::nullopt;
+    }
     if (!origin) {
         const std::string why = origin.error().message();
         co_await refuse(reply_of(origin.error()), why);
@@ -156,7 +210,8 @@ task<std::optional<tunnel_plan>> handshake::connect() {
     const io::socket_address bound = origin->local_address().value_or(io::socket_address{});
     const bool said = co_await say(write_reply(request_.version, reply::granted, bound));
     if (!said) co_return std::nullopt;
-    tunnel_plan plan{std::move(*origin), std::move(session_.input()), {}, {}, {}};
+    note_granted();
+    tunnel_plan plan{std::move(*origin), std::move(session_.input()), {}, {}, {}, session_.begin_live()};
     if (log::enabled(log::level::debug)) plan.name = request_.where.host + ':' + std::to_string(request_.where.port);
     co_return plan;
 }
@@ -176,8 +231,10 @@ task<std::optional<tunnel_plan>> handshake::associate() {
     log_answer(reply::granted, {});
     const bool said = co_await say(write_reply(request_.version, reply::granted, *opened));
     if (!said) co_return std::nullopt;
+    note_granted();
     tunnel_plan plan;
     plan.relay = std::move(relay);
+    plan.live = session_.begin_live();
     co_return plan;
 }
 

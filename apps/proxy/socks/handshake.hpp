@@ -39,6 +39,10 @@ private:
     task<result<net::tcp_stream>> dial();
     task<void> watch_client(cancel_scope& dialling);
     question about() const noexcept;
+    decision judged();
+    void begin_note();
+    void note_refusal(std::uint16_t status, std::string_view why);
+    void note_granted();
     void log_answer(reply code, std::string_view why) const;
 
     session& session_;

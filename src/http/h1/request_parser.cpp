@@ -10,6 +10,7 @@ step request_parser::parse(const_bytes input) {
     if (reader_.over()) {
         reader_.restart();
         head_.headers.clear();
+        forget_words();
         trailers_.clear();
     }
     if (!reader_.in_head()) return reader_.read_body(input, trailers_);
@@ -33,6 +34,12 @@ step request_parser::end_head(step done) {
     return done;
 }
 
+// What names places in the text that is gone; a request that is refused early has none.
+void request_parser::forget_words() noexcept {
+    head_.method = method::get;
+    head_.method_at = head_.target_at = {};
+}
+
 step request_parser::finish() noexcept {
     if (idle()) return {};
     return reader_.finish();
@@ -41,6 +48,7 @@ step request_parser::finish() noexcept {
 void request_parser::release_memory(std::size_t keep) noexcept {
     CO_WQ_REQUIRE(idle(), "the memory of a request is given back between requests");
     head_.headers.reset(keep);
+    forget_words();
     trailers_.reset(keep);
 }
 

@@ -61,6 +61,7 @@ public:
 
 private:
     step end_head(step done);
+    void forget_words() noexcept;
 
     const parse_limits limits_;
     request_head head_;

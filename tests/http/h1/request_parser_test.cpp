@@ -40,6 +40,18 @@ TEST(request_parser, one_empty_line_before_a_request_is_ignored) {
               "error 400 more than an empty line before the request line\n");
 }
 
+TEST(request_parser, of_a_request_that_is_refused_early_no_words_of_the_one_before_are_left) {
+    request_parser parser;
+    const std::string_view first = "HEAD http://a.example/a/rather/long/path HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    EXPECT_EQ(parser.parse(as_bytes(first)).what, event::head_complete);
+    EXPECT_EQ(parser.head().target_text(), "http://a.example/a/rather/long/path");
+    EXPECT_EQ(parser.parse({}).what, event::body_end);
+    EXPECT_EQ(parser.parse(as_bytes(std::string_view("X\r\n\r\n"))).what, event::error);
+    EXPECT_EQ(parser.head().method_text(), "");
+    EXPECT_EQ(parser.head().target_text(), "");
+    EXPECT_EQ(parser.head().method, method::get);
+}
+
 TEST(request_parser, any_method_that_is_a_token_is_read) {
     for (const std::string_view name : {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND",
                                         "SOURCE", "PRI", "get", "M-SEARCH", "FOO!", "X", "QUERY"})
