@@ -321,9 +321,10 @@ task<verdict> session::refuse_connect(error why, const http::authority& where) {
     if (why == errc::permission_denied) status = 403;
     if (why == errc::stopped) co_return verdict::reset;
     std::string detail = name_of(where) + ": " + why.message();
-    if (why == errc::permission_denied && admission_.denial()) {
-        status = admission_.denial().status();
-        detail = admission_.denial().detail();
+    const refusal denial = why == errc::permission_denied ? admission_.denial() : refusal();
+    if (denial) {
+        status = denial.status();
+        detail = denial.detail();
     }
     const verdict refused = co_await refuse(status, detail, true);
     co_return refused;
