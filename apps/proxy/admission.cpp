@@ -19,7 +19,7 @@ void admission::set_client(const io::socket_address& client) noexcept {
 
 task<refusal> admission::ask(std::string_view method, const http::authority& where,
                              std::optional<std::string_view> credentials) {
-    denial_ = {};
+    denied_ = {};
     user_.clear();
     what_.user = {};
     what_.method = method;
@@ -67,8 +67,15 @@ refusal admission::say(const policy::decision& one) {
 }
 
 bool admission::may_dial(const io::socket_address& peer) {
-    denial_ = say(rules_->admit_address(what_, peer));
-    return !denial_;
+    policy::decision one = rules_->admit_address(what_, peer);
+    if (one.allowed()) return !say(one);
+    denied_ = std::move(one);
+    return false;
+}
+
+refusal admission::denial() {
+    if (denied_.allowed()) return {};
+    return say(denied_);
 }
 
 bool admission::may_reuse(const net::tcp_stream& origin) {

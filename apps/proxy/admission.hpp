@@ -3,8 +3,8 @@
 // For:        the session, and whoever else dials for a client: ask() before a name is resolved, may_dial() for each
 //             address before it is dialled.
 // Requires:   the texts of a request hold until the next ask().
-// Guarantees: the rules are those of the time the client connected. Passwords are checked off the loop. Every denial,
-//             and in report mode what would be one, is a log line that names the rule.
+// Guarantees: the rules are those of the time the client connected. Passwords are checked off the loop. Every request
+//             that is denied, and in report mode what would be, is a log line that names the rule.
 // Threads:    the loop's own. Lifetime: within the server's.
 //
 //   const refusal no = co_await admission.ask("CONNECT", where, credentials);
@@ -54,8 +54,9 @@ public:
     // Whether the last request may use a kept connection, which somebody else's request may have made.
     bool may_reuse(const net::tcp_stream& origin);
 
-    // Why may_dial refused last, since ask().
-    const refusal& denial() const noexcept { return denial_; }
+    // Why may_dial refused last, since ask(), with its line in the log; nothing: it did not. For a request that came
+    // nowhere: while another address of the name was allowed, nothing was denied.
+    refusal denial();
     // Who asked last; empty: nobody that is known.
     const std::string& user() const noexcept { return user_; }
     // What decided last, as "rule (file:line)"; a view into the rules.
@@ -73,7 +74,7 @@ private:
     policy::question what_;
     std::string user_;
     std::string_view rule_;
-    refusal denial_;
+    policy::decision denied_;
 };
 
 }  // namespace co_wq::proxy

@@ -509,10 +509,11 @@ task<verdict> session::refuse_connect(error why, const http::authority& where) {
         co_return verdict::reset;
     }
     std::string detail = name_of(where) + ": " + why.message();
-    if (why == errc::permission_denied && admission_.denial()) {
+    const refusal denial = why == errc::permission_denied ? admission_.denial() : refusal();
+    if (denial) {
         note_decision();
-        status = admission_.denial().status();
-        detail = admission_.denial().detail();
+        status = denial.status();
+        detail = denial.detail();
     }
     const verdict refused = co_await refuse(status, detail, true);
     co_return refused;

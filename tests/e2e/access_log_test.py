@@ -60,7 +60,8 @@ class Requests(AccessLogTest):
             found = self.record()
             own = "%s:%d" % client.socket.getsockname()
         self.assert_fields(found, client=own, user=None, protocol="http/1.1", method="GET", target=site.url("/path?"),
-                           decision="allow", rule='default of policy "built in"', status=200, upstream=site.authority, pooled=False,
+                           decision="allow", rule='default of policy "built in"', status=200,
+                           upstream=site.authority, pooled=False,
                            bytes_up=len(site.requests[0].raw_head), bytes_down=len(answer.raw_head) + 1000,
                            end_up="eof", end_down="eof", detail=None)
         self.assertRegex(found["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import unittest
 
-from harness import Proxy, ProxyTest
+from harness import Proxy, ProxyTest, run_program
 from name_server import NameServer
 from origins import echo
 from wire import request, response, wait_quietly
@@ -157,6 +157,7 @@ class Rebinding(PolicyTest):
                 with self.tunnel(f"name.test.example:{good.port}", b"x", proxy) as client:
                     self.assertEqual(client.read_exactly(1), b"x")
             self.assert_never_reached(evil)
+            self.assertNotIn("denied", proxy.log_text(), "nobody was")
 
     def test_a_kept_connection_is_not_for_whoever_may_not_reach_its_address(self):
         """Two policies in one process; one client's connection to the origin waits for its next use."""
@@ -264,6 +265,13 @@ class Users(PolicyTest):
             client.close()  # while their passwords are checked
         for number, client in list(enumerate(clients))[10:]:
             self.assertEqual(client.read_response().status, 200 if number % 2 else 407)
+
+    def test_rules_that_would_serve_everybody_do_not_start(self):
+        for options in (("--deny", "a.example"), ("--sandbox", "--report", "--allow", "a.example"),
+                        ("--connect-ports", "443"), ("--allow-client", "10.0.0.0/8", "--report")):
+            done = run_program("--host", "0.0.0.0", "--port", "0", *options)
+            self.assertEqual(done.returncode, 2, options)
+            self.assertIn("serve everybody", done.stderr)
 
     def test_users_let_others_in_safely(self):
         site = self.site(lambda asked: response("ok"))

@@ -330,6 +330,18 @@ TEST(engine, who_would_serve_everybody_is_told) {
     policy closed;
     closed.otherwise = action::deny;
     EXPECT_FALSE(everybody(with(closed, "0.0.0.0")));
+    closed.report = true;  // denies nothing
+    EXPECT_TRUE(everybody(with(closed, "0.0.0.0")));
+    settings reported = with(closed, "0.0.0.0");
+    reported.sandbox = true;
+    EXPECT_TRUE(everybody(reported));
+    policy where;
+    where.rules = {about("a", action::deny, {"a.example"})};
+    EXPECT_TRUE(everybody(with(where, "0.0.0.0"))) << "a rule about destinations says nothing about who is served";
+    policy who;
+    who.rules = {about("others", action::deny, {})};
+    who.rules[0].clients = {*parse_cidr("192.0.2.0/24")};
+    EXPECT_FALSE(everybody(with(who, "0.0.0.0")));
     settings optional = with({}, "0.0.0.0");
     optional.users.push_back({.table = alice()});
     EXPECT_FALSE(everybody(optional));

@@ -148,7 +148,7 @@ public:
         for (const policy::listener& each : chosen_.listeners)
             if (policy::serves_everybody(chosen_, each))
                 complain(each.from,
-                         "this address is reachable by others and would serve everybody: add users, rules "
+                         "this address is reachable by others and would serve everybody: add users "
                          "or default = \"deny\", or write open = true if that is wanted");
     }
 

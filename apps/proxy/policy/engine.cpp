@@ -250,15 +250,27 @@ bool engine::is_own(const io::socket_address& peer) const noexcept {
     return everywhere && is_local(there);
 }
 
+namespace {
+
+// By who asks, and not by where to.
+bool denies_somebody(const rule& one) noexcept {
+    return one.then == action::deny && one.hosts.empty() && one.addresses.empty() && one.ports.empty() &&
+           one.methods.empty();
+}
+
+}  // namespace
+
 bool serves_everybody(const settings& chosen, const listener& one) noexcept {
-    if (one.where.is_loopback() || one.open || chosen.sandbox) return false;
+    if (one.where.is_loopback() || one.open) return false;
     const std::string_view wanted = one.policy.empty() ? std::string_view("default") : std::string_view(one.policy);
     for (const policy& each : chosen.policies) {
         if (each.name != wanted) continue;
-        const bool known_only = each.require_user.value_or(!chosen.users.empty()) && !chosen.users.empty();
-        return each.otherwise == action::allow && each.rules.empty() && !known_only;
+        if (!chosen.users.empty() && each.require_user.value_or(true)) return false;
+        if (each.report) return true;
+        return !chosen.sandbox && each.otherwise == action::allow &&
+               std::none_of(each.rules.begin(), each.rules.end(), denies_somebody);
     }
-    return chosen.users.empty();
+    return chosen.users.empty() && !chosen.sandbox;
 }
 
 }  // namespace co_wq::proxy::policy

@@ -109,8 +109,8 @@ private:
     std::vector<io::socket_address> own_;
 };
 
-// Whether the engine would let everybody in from elsewhere: neither users nor rules. Of a listener that is not
-// loopback, and not open on purpose.
+// Whether everybody from elsewhere would be served: nobody has to be a user, nothing is denied by default or by who the
+// client is, or it is only reported. Of a listener that is not loopback, and not open on purpose.
 bool serves_everybody(const settings& chosen, const listener& one) noexcept;
 
 }  // namespace co_wq::proxy::policy

@@ -27,8 +27,13 @@ decision admit(const question& what) {
 }
 
 decision admit_address(const question& what, const io::socket_address& peer) {
-    const policy::question put = asked(what);
-    return as_told(put, what.who.rules->admit_address(put, peer));
+    return tell(what, judge_address(what, peer));
 }
+
+policy::decision judge_address(const question& what, const io::socket_address& peer) {
+    return what.who.rules->admit_address(asked(what), peer);
+}
+
+decision tell(const question& what, const policy::decision& made) { return as_told(asked(what), made); }
 
 }  // namespace co_wq::proxy::socks

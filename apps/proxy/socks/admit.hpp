@@ -38,5 +38,8 @@ struct decision {
 
 decision admit(const question& what);
 decision admit_address(const question& what, const io::socket_address& peer);
+// The same in two steps, for whoever tries several addresses of a name: a denial is told if none of them was allowed.
+policy::decision judge_address(const question& what, const io::socket_address& peer);
+decision tell(const question& what, const policy::decision& made);
 
 }  // namespace co_wq::proxy::socks

@@ -181,9 +181,9 @@ task<result<net::tcp_stream>> handshake::dial() {
     counting_scope watching(server_.loop());
     watching.spawn(watch_client(dialling), "client watch");
     address_filter may = [this](const io::socket_address& peer) {
-        const decision made = admit_address(about(), peer);
-        if (server_.seeing().detailed()) session_.note().rule = made.rule;
-        return made.allowed;
+        judged_ = judge_address(about(), peer);
+        if (server_.seeing().detailed()) session_.note().rule = judged_.rule;
+        return judged_.allowed();
     };
     result<net::tcp_stream> made =
         co_await with_scope(dialling, session_.reach_for_tunnel(request_.where, std::move(may)));
@@ -202,7 +202,8 @@ task<std::optional<tunnel_plan>> handshake::connect() {
         co_return std::nullopt;
     }
     if (!origin) {
-        const std::string why = origin.error().message();
+        std::string why = origin.error().message();
+        if (origin.error() == errc::permission_denied && !judged_.allowed()) why = tell(about(), judged_).why;
         co_await refuse(reply_of(origin.error()), why);
         co_return std::nullopt;
     }

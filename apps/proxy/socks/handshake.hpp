@@ -50,6 +50,7 @@ private:
     time_point deadline_{};
     request request_;
     asker who_;
+    policy::decision judged_;  // of the last address
 };
 
 }  // namespace co_wq::proxy::socks
