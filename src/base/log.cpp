@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -48,6 +49,26 @@ std::shared_ptr<spdlog::logger> grab() {
     return current_logger();
 }
 
+bool is_control(char each) noexcept {
+    const auto byte = static_cast<unsigned char>(each);
+    return byte < 0x20 || byte == 0x7f;
+}
+
+std::string on_one_line(std::string_view text) {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string out;
+    out.reserve(text.size() + 16);
+    for (const char each : text) {
+        const auto byte = static_cast<unsigned char>(each);
+        if (is_control(each)) {
+            out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+        } else {
+            out += each;
+        }
+    }
+    return out;
+}
+
 }  // namespace
 
 result<void> configure(const options& wanted) {
@@ -84,7 +105,14 @@ result<level> level_from(std::string_view name) noexcept {
     return fail(errc::not_found);
 }
 
-void write(level at, std::string_view line) { grab()->log(to_spdlog(at), line); }
+void write(level at, std::string_view line) {
+    const bool plain = std::none_of(line.begin(), line.end(), is_control);
+    if (plain) {
+        grab()->log(to_spdlog(at), line);
+    } else {
+        grab()->log(to_spdlog(at), on_one_line(line));
+    }
+}
 
 void flush() noexcept { grab()->flush(); }
 

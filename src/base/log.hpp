@@ -1,7 +1,8 @@
 // Log lines for people who run the programs. The library itself writes only at start-up, on degraded features
 // and on faults; business output is the applications'.
 //
-// Threads: any. Lines are written whole.
+// Threads: any. Lines are written whole, and each is one line: control characters are written as \x0a, so that what a
+// peer sent can neither begin another line nor move a terminal's cursor.
 //
 //   co_wq::log::set_level(co_wq::log::level::debug);
 //   co_wq::log::info("listening on {}", address);

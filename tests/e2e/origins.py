@@ -194,9 +194,9 @@ def digest_of(wire: Wire, size: int | None = None) -> tuple[str, int]:
 
 
 class Authority:
-    """A certificate authority of our own, made at run time, with a certificate for localhost and loopback."""
+    """A certificate authority of our own, made at run time, with a certificate for localhost and loopback, or names."""
 
-    def __init__(self):
+    def __init__(self, names: str = "DNS:localhost,IP:127.0.0.1,IP:::1"):
         self._folder = tempfile.TemporaryDirectory(prefix="co_wq_ca_")
         self.folder = Path(self._folder.name)
         self.certificate = self.folder / "ca.pem"
@@ -205,7 +205,7 @@ class Authority:
                       "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign")
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                       "-subj", "/CN=localhost", "-keyout", "site.key", "-out", "site.csr")
-        (self.folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n")
+        (self.folder / "names").write_text(f"subjectAltName={names}\n")
         self._openssl("x509", "-req", "-in", "site.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
                       "-days", "2", "-extfile", "names", "-out", "site.pem")
 

@@ -183,6 +183,7 @@ task<result<net::tcp_stream>> handshake::dial() {
     address_filter may = [this](const io::socket_address& peer) {
         judged_ = judge_address(about(), peer);
         if (server_.seeing().detailed()) session_.note().rule = judged_.rule;
+        if (judged_.reported) (void)tell(about(), judged_);
         return judged_.allowed();
     };
     result<net::tcp_stream> made =

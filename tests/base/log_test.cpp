@@ -1,0 +1,55 @@
+#include "base/log.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+using namespace co_wq;
+
+namespace {
+
+struct log_file : ::testing::Test {
+    std::filesystem::path folder;
+
+    void SetUp() override {
+        std::string name = (std::filesystem::temp_directory_path() / "co_wq_log_XXXXXX").string();
+        ASSERT_NE(::mkdtemp(name.data()), nullptr);
+        folder = name;
+        ASSERT_TRUE(log::configure({.file = folder / "log", .append = false, .console = false}));
+    }
+
+    void TearDown() override {
+        ASSERT_TRUE(log::configure({}));
+        std::filesystem::remove_all(folder);
+    }
+
+    // What was written, without its time.
+    std::string text() const {
+        log::flush();
+        std::ostringstream all;
+        all << std::ifstream(folder / "log").rdbuf();
+        std::string out, line;
+        for (std::istringstream lines(all.str()); std::getline(lines, line);) out += line.substr(line.find(' ')) + "\n";
+        return out;
+    }
+};
+
+}  // namespace
+
+TEST_F(log_file, a_line_is_one_line_whatever_is_in_it) {
+    log::info("GET {} -> {}", "http://a/\r\n2026-01-01 info all is well", 400);
+    EXPECT_EQ(text(), " info GET http://a/\\x0d\\x0a2026-01-01 info all is well -> 400\n");
+}
+
+TEST_F(log_file, nothing_in_a_line_moves_a_terminals_cursor) {
+    log::warn("{}", std::string_view("\x1b[2J\0\b\t\x7f", 8));
+    EXPECT_EQ(text(), " warning \\x1b[2J\\x00\\x08\\x09\\x7f\n");
+}
+
+TEST_F(log_file, other_text_is_as_it_was) {
+    log::error("{}", "caf\xc3\xa9 \\x41 %s {}");
+    EXPECT_EQ(text(), " error caf\xc3\xa9 \\x41 %s {}\n");
+}
