@@ -50,7 +50,7 @@ ssize_t without_sigpipe(std::size_t size, Call call) noexcept {
     return wrote;
 }
 
-// Asked each time: one call, against the four of the above, and the program may change its mind.
+// Asked each time: one call, against three or four of the above, and the program may change its mind.
 inline bool ignores_sigpipe() noexcept {
     struct sigaction now{};
     return ::sigaction(SIGPIPE, nullptr, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_IGN;
