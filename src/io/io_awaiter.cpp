@@ -40,7 +40,8 @@ bool io_awaiter::suspend(promise_base& frame) noexcept {
     if (may_succeed && may_stay && backend.tries_first(kind_, detail_, io_)) {
         result_ = backend.attempt(entry(), kind_, detail_, io_);
         may_succeed = result_ == once_more;
-        if (result_ != would_block && !may_succeed) return false;
+        const bool waits = result_ == would_block || result_ == until_retried;
+        if (!waits && !may_succeed) return false;
     }
     op_slot& slot = loop.slots().fill(kind_, this);
     slot_ = &slot;

@@ -16,9 +16,9 @@ namespace co_wq::io {
 
 class layered_io {
 public:
-    // The operation's result, negative errno, would_block (the descriptor said so, and an event will come), or
-    // once_more: there is more to do than one turn should be spent on. What it writes to io comes to the awaiter with a
-    // result.
+    // The operation's result, negative errno, would_block (the descriptor said so, and an event will come), once_more:
+    // there is more to do than one turn should be spent on; or until_retried: it waits for something else, and the
+    // protocol will call reactor::retry. What it writes to io comes to the awaiter with a result.
     virtual std::int32_t attempt(op_slot::io_payload& io) noexcept = 0;
     // An attempt now is worth it: bytes are kept here, or the descriptor may be ready.
     virtual bool may_succeed() const noexcept = 0;

@@ -83,16 +83,16 @@ layered_io* reactor::layer_of(const op_slot& slot) noexcept {
     return layered ? static_cast<layered_io*>(slot.io.data) : nullptr;
 }
 
-void reactor::stand_by(descriptor& entry, layered_io& work) noexcept {
-    op_slot& slot = slots_.fill(op_kind::send, nullptr);
+void reactor::stand_by(descriptor& entry, layered_io& work, direction way) noexcept {
+    op_slot& slot = slots_.fill(way == direction::read ? op_kind::recv : op_kind::send, nullptr);
     slot.io = {&work, 0, entry.index};
     slot.detail = static_cast<std::uint8_t>(op_detail::layered);
     submit(slot);
     if (work.may_succeed()) retry(slot);
 }
 
-void reactor::stand_down(descriptor& entry) noexcept {
-    op_slot* const slot = entry.writer;
+void reactor::stand_down(descriptor& entry, direction way) noexcept {
+    op_slot* const slot = way == direction::read ? entry.reader : entry.writer;
     if (!slot || slot->waiter()) return;
     leave_place(entry, *slot);
     slots_.withdraw(*slot);
@@ -111,6 +111,7 @@ void reactor::serve_ready(void* self, op_slot& slot) noexcept {
     const std::int32_t got = me.attempt(entry, slot.kind(), static_cast<op_detail>(slot.detail), slot.io);
     if (got == would_block) return me.wait_for(entry, slot);
     if (got == once_more) return me.post_ready(&slot);
+    if (got == until_retried) return;
     leave_place(entry, slot);
     if (!slot.waiter()) return me.slots_.retire(slot, got);
     me.slots_.deliver(slot, got);

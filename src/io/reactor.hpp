@@ -78,6 +78,8 @@ struct peer_credentials {
 inline constexpr std::int32_t would_block = INT32_MIN;
 // Of one that goes on when its turn comes again, without an event.
 inline constexpr std::int32_t once_more = INT32_MIN + 1;
+// Of a layered one that goes on when somebody calls reactor::retry, whatever the descriptor says.
+inline constexpr std::int32_t until_retried = INT32_MIN + 2;
 
 struct reactor_stats {
     std::uint64_t waits = 0;  // calls that may sleep
@@ -176,11 +178,11 @@ public:
     void submit(op_slot& slot) noexcept;
     // Tries an armed, parked slot again as soon as its turn comes.
     void retry(op_slot& slot) noexcept { post_ready(&slot); }
-    // Sends on in the background, for nobody, until work has a result; its result is dropped. For as long the writer's
-    // place is taken.
-    void stand_by(descriptor& entry, layered_io& work) noexcept;
-    // Ends that, so that a writer may wait.
-    void stand_down(descriptor& entry) noexcept;
+    // Sends or receives on in the background, for nobody, until work has a result; its result is dropped. For as long
+    // the writer's or the reader's place is taken; if the descriptor cannot be watched, it is empty at once.
+    void stand_by(descriptor& entry, layered_io& work, direction way) noexcept;
+    // Ends that, so that somebody may wait there. Does nothing when somebody does.
+    void stand_down(descriptor& entry, direction way) noexcept;
     // The scope was cancelled: ends with -ECANCELED unless it has a result.
     void cancel(op_slot& slot) noexcept;
     // Its waiter dies.

@@ -8,9 +8,9 @@
 
 #include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 
+#include "io/backend/no_sigpipe.hpp"
 #include "io/backend/retry_interrupted.hpp"
 #include "io/pipe.hpp"
 
@@ -20,32 +20,6 @@ namespace {
 // Since Linux 6.18: a write that would raise SIGPIPE only says EPIPE.
 constexpr int without_signal = 0x100;
 
-// Keeps SIGPIPE from this thread, and takes the one that a write has raised away again. One that was pending before
-// belongs to somebody else.
-class no_sigpipe {
-public:
-    no_sigpipe() noexcept {
-        sigset_t waiting;
-        sigemptyset(&waiting);
-        ::sigpending(&waiting);
-        pending_before_ = sigismember(&waiting, SIGPIPE) == 1;
-        sigemptyset(&only_);
-        sigaddset(&only_, SIGPIPE);
-        ::pthread_sigmask(SIG_BLOCK, &only_, &before_);
-    }
-    ~no_sigpipe() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    void take() const noexcept {
-        if (pending_before_) return;
-        const timespec at_once{};
-        while (::sigtimedwait(&only_, nullptr, &at_once) < 0 && errno == EINTR) {
-        }
-    }
-
-private:
-    sigset_t only_, before_;
-    bool pending_before_;
-};
-
 ssize_t write_pipe(native_handle handle, const iovec* parts, int count) noexcept {
     static std::atomic<bool> has_flag = true;
     if (has_flag.load(std::memory_order_relaxed)) {
@@ -54,12 +28,9 @@ ssize_t write_pipe(native_handle handle, const iovec* parts, int count) noexcept
         struct stat about{};
         if (::fstat(handle, &about) == 0 && S_ISFIFO(about.st_mode)) has_flag.store(false, std::memory_order_relaxed);
     }
-    const no_sigpipe quiet;
-    const ssize_t wrote = retry_interrupted([&] { return ::writev(handle, parts, count); });
-    const int saved = errno;
-    if (wrote < 0 && saved == EPIPE) quiet.take();
-    errno = saved;
-    return wrote;
+    std::size_t size = 0;
+    for (int i = 0; i < count; ++i) size += parts[i].iov_len;
+    return without_sigpipe(size, [&] { return ::writev(handle, parts, count); });
 }
 
 bool hung_up(native_handle handle) noexcept {

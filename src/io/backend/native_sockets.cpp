@@ -17,6 +17,7 @@
 #include "io/backend/native_datagrams.hpp"
 #include "io/backend/native_local.hpp"
 #include "io/backend/native_pipes.hpp"
+#include "io/backend/no_sigpipe.hpp"
 #include "io/backend/retry_interrupted.hpp"
 
 namespace co_wq::io {
@@ -141,16 +142,20 @@ std::int32_t send_gathered(descriptor& entry, op_slot::io_payload& io) noexcept 
     }
 }
 
+// splice(2) knows no MSG_NOSIGNAL.
+ssize_t splice_out(const pipe_pair& pipe, native_handle to) noexcept {
+    const auto call = [&] {
+        return ::splice(pipe.read_end, nullptr, to, nullptr, pipe.held, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    };
+    return ignores_sigpipe() ? retry_interrupted(call) : without_sigpipe(pipe.held, call);
+}
+
 std::int32_t send_from_pipe(descriptor& entry, op_slot::io_payload& io) noexcept {
     auto& pipe = *static_cast<pipe_pair*>(io.data);
     while (pipe.held > 0) {
-        const ssize_t sent = retry_interrupted([&] {
-            return ::splice(pipe.read_end, nullptr, entry.handle, nullptr, pipe.held,
-                            SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-        });
-        const std::int32_t answer = after_send(entry, sent);
+        const std::int32_t answer = after_send(entry, splice_out(pipe, entry.handle));
         if (answer < 0) return answer;
-        pipe.held -= static_cast<std::uint32_t>(sent);
+        pipe.held -= static_cast<std::uint32_t>(answer);
     }
     return 0;
 }

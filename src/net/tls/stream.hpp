@@ -4,13 +4,14 @@
 // Guarantees: connect returns a stream only when the server's chain and name were verified (client_context.hpp).
 //             recv ends with 0 only when the peer has said that this is all (close_notify); a connection that ends
 //             otherwise is `truncated`, and what was cut does not look whole. Receiving and sending go on side by side,
-//             also while either has to answer the peer's key updates and alerts. recv and send_all borrow the caller's
-//             memory only while they are awaited; cancelling or destroying one that waits loses no bytes received and
-//             leaves the stream in order. An idle stream holds no buffer. Whatever is configured: no compression, no
-//             renegotiation, no early data; keys are renewed before they wear out.
-// Ends:       shutdown_send says close_notify behind what was sent; receiving goes on. When the socket is full it goes
-//             out by itself; flush() waits for that. close() says it too if it can without waiting and nothing was cut.
-//             A stream that is destroyed or reset says nothing: its peer sees `truncated`.
+//             also while either has to answer the peer's key updates and alerts. A send needs nobody who receives. recv
+//             and send_all borrow the caller's memory only while they are awaited; cancelling or destroying one that
+//             waits loses no bytes received and leaves the stream in order. An idle stream holds no buffer. Whatever is
+//             configured: no compression, no renegotiation, no early data; keys are renewed before they wear out.
+// Ends:       shutdown_send says close_notify behind what was sent; receiving goes on. When the socket is full, or a
+//             message of the peer's is here in part, it goes out by itself later; flush() waits for that. close() says
+//             it too if it can without waiting and nothing was cut. A stream that is destroyed or reset says nothing:
+//             its peer sees `truncated`.
 // Requires:   one receive and one send at a time. Both sides of a handshake in time: below with_timeout or a deadline.
 // Cost:       a handshake computes for about 1 ms on the loop (a signature and two key exchanges), a resumed one half
 //             of that; each 16 KiB about 5 us. An open connection holds about 18 KiB, mostly OpenSSL's.
@@ -66,7 +67,8 @@ public:
     // Close that the peer sees as a reset.
     void reset() noexcept;
 
-    // New keys for what we send, and for what we receive if peers_too. not_supported: TLS 1.2.
+    // New keys for what we send, and for what we receive if peers_too; while a message of the peer's is here in part,
+    // behind the rest of it. not_supported: TLS 1.2.
     result<void> update_keys(bool peers_too = false) const noexcept;
     // Keys are renewed after so many records; 2^23 unless set. TLS 1.3.
     void set_rekey_after(std::uint64_t records) const noexcept;

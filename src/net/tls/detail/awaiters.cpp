@@ -26,7 +26,10 @@ void session_awaiter::begin() noexcept {
 }
 
 // It has ended without waiting.
-void session_awaiter::began() noexcept { session_.send_rest(); }
+void session_awaiter::began() noexcept {
+    session_.send_rest();
+    session_.read_rest();
+}
 
 result<std::uint32_t> session_awaiter::take() noexcept {
     result<std::uint32_t> got = take_result();

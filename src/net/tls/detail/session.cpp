@@ -121,6 +121,7 @@ error session::transport_or(errc otherwise) const noexcept {
 // ---- reading
 
 io::layered_io& session::begin_reading(aim what, bytes into, std::size_t lend_bytes) noexcept {
+    socket_.loop().reactor().stand_down(*socket_.where().entry, io::direction::read);
     CO_WQ_REQUIRE(!socket_.where().entry->reader, "one receive may wait on a stream; another one is waiting already");
     aim_ = what;
     into_ = into;
@@ -139,7 +140,9 @@ std::int32_t session::reading::attempt(op_slot::io_payload& io) noexcept {
         case aim::handshake: got = of_.shake_hands(); break;
         case aim::fill: got = of_.fill(of_.into_); break;
         case aim::lend: got = of_.lend(io); break;
+        case aim::rest: got = of_.take_rest(); break;
     }
+    of_.after_reading(got);
     of_.send_rest();
     return got;
 }
@@ -204,6 +207,36 @@ std::int32_t session::lend(op_slot::io_payload& io) noexcept {
     return got;
 }
 
+// Of a message, and nothing behind it: what the application has not asked for stays in the socket.
+std::int32_t session::take_rest() noexcept {
+    for (int i = 0; i < records_in_a_turn && half_message() && !read_end_; ++i) {
+        enter();
+        const int outcome = SSL_do_handshake(ssl_.get());
+        if (outcome == 1) break;
+        if (judge_read(outcome) == step::wait) {
+            kept_inside_ = false;
+            return io::would_block;
+        }
+    }
+    kept_inside_ = SSL_has_pending(ssl_.get()) == 1;
+    return half_message() && !read_end_ ? io::once_more : 0;
+}
+
+// Whoever waits for the rest of a message goes on when it is there, never comes, or the reader leaves without it.
+void session::after_reading(std::int32_t got) noexcept {
+    const bool half = half_message();
+    if (!half) do_what_waited();
+    if (write_waits_ && (!half || read_end_ || (got != io::would_block && got != io::once_more))) retry_writer();
+}
+
+void session::read_rest() noexcept {
+    io::descriptor& entry = *socket_.where().entry;
+    if (!write_waits_ || entry.reader || !half_message() || read_end_) return;
+    aim_ = aim::rest;
+    into_ = {};
+    socket_.loop().reactor().stand_by(entry, reader_, io::direction::read);
+}
+
 // What a call that has to read and did not succeed means.
 session::step session::judge_read(int outcome) noexcept {
     const bool shaking = aim_ == aim::handshake;
@@ -228,18 +261,28 @@ std::int32_t session::read_failed(error why, bool protocol) noexcept {
     ERR_clear_error();
     read_end_ = end{false, why};
     if (protocol && !write_error_) write_error_ = why;
-    op_slot* const waiting = socket_.where().entry->writer;
-    if (protocol && waiting) socket_.loop().reactor().retry(*waiting);
+    if (protocol) retry_writer();
     return session_knows;
 }
 
 // ---- writing
 
+void session::retry_writer() noexcept {
+    op_slot* const waiting = socket_.where().entry->writer;
+    if (waiting) socket_.loop().reactor().retry(*waiting);
+}
+
+// A call that writes enters the handshake's state machine while that has a message in part, and would read.
+bool session::half_message() const noexcept {
+    return SSL_in_init(ssl_.get()) == 1 && SSL_want(ssl_.get()) != SSL_WRITING;
+}
+
 io::layered_io& session::begin_writing(const_bytes data) noexcept {
-    socket_.loop().reactor().stand_down(*socket_.where().entry);
+    socket_.loop().reactor().stand_down(*socket_.where().entry, io::direction::write);
     CO_WQ_REQUIRE(!socket_.where().entry->writer, "one send may wait on a stream; another one is waiting already");
     data_ = data;
     begun_to_take_ = false;
+    write_waits_ = false;
     return writer_;
 }
 
@@ -251,17 +294,19 @@ std::int32_t session::writing::attempt(op_slot::io_payload&) noexcept { return o
 
 std::int32_t session::write(const_bytes& data) noexcept {
     out_.flush();
+    write_waits_ = false;
     for (int i = 0;; ++i) {
         if (out_.failure()) return write_failed(*out_.failure());
         if (!out_.empty()) return io::would_block;
-        if (write_error_ && !data.empty()) return session_knows;
+        if (data.empty() && !owes()) return 0;
+        if (write_error_ || (send_ended_ && !data.empty())) return session_knows;
+        if (half_message()) return await_rest();
         if (data.empty()) return 0;
-        if (send_ended_) return session_knows;
         if (i == records_in_a_turn) return io::once_more;
         enter();
         if (++records_sent_ >= rekey_after_ && SSL_version(ssl_.get()) >= TLS1_3_VERSION) {
-            records_sent_ = 0;
-            (void)SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+            if (SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1) records_sent_ = 0;
+            ERR_clear_error();  // it is tried again, and says nothing about the write
         }
         std::size_t taken = 0;
         const int outcome = SSL_write_ex(ssl_.get(), data.data(), data.size(), &taken);
@@ -275,6 +320,14 @@ std::int32_t session::write(const_bytes& data) noexcept {
     }
 }
 
+std::int32_t session::await_rest() noexcept {
+    if (read_end_) return write_failed(read_end_->in_good_order ? error(errc::truncated) : read_end_->why);
+    write_waits_ = true;
+    read_rest();
+    if (!socket_.where().entry->reader) return write_failed(error(errc::no_buffers));  // it cannot be waited for
+    return io::until_retried;
+}
+
 std::int32_t session::write_failed(error why) noexcept {
     if (!write_error_) write_error_ = why;
     return session_knows;
@@ -283,13 +336,14 @@ std::int32_t session::write_failed(error why) noexcept {
 void session::writing::left() noexcept {
     if (!of_.data_.empty() && of_.begun_to_take_) of_.cut_ = true;
     of_.data_ = {};
+    of_.write_waits_ = false;
     of_.send_rest();
 }
 
 void session::send_rest() noexcept {
-    if (out_.empty() || socket_.where().entry->writer) return;
+    if ((out_.empty() && !owes()) || socket_.where().entry->writer) return;
     data_ = {};
-    socket_.loop().reactor().stand_by(*socket_.where().entry, writer_);
+    socket_.loop().reactor().stand_by(*socket_.where().entry, writer_, io::direction::write);
 }
 
 // ---- ends
@@ -297,38 +351,72 @@ void session::send_rest() noexcept {
 result<void> session::end_sending() noexcept {
     if (std::exchange(send_ended_, true)) return {};
     if (write_error_ || out_.failure()) return fail(out_.failure().value_or(write_error()));
+    if (half_message()) {
+        end_waits_ = true;
+    } else if (const result<void> said = say_end(); !said) {
+        return said;
+    }
+    // a send that waits goes on until what was taken of it is out
+    retry_writer();
+    send_rest();
+    return {};
+}
+
+result<void> session::say_end() noexcept {
     enter();
-    const int outcome = SSL_shutdown(ssl_.get());
-    if (outcome < 0) {
+    if (SSL_shutdown(ssl_.get()) < 0) {
         write_error_ = take_error(errc::other, ssl_.get());
         return fail(*write_error_);
     }
     if (out_.failure()) return fail(*out_.failure());
-    // a send that waits goes on until what was taken of it is out
-    op_slot* const waiting = socket_.where().entry->writer;
-    if (waiting) socket_.loop().reactor().retry(*waiting);
-    send_rest();
     return {};
 }
 
 result<void> session::update_keys(bool peers_too) noexcept {
     if (write_error_) return fail(*write_error_);
     if (send_ended_) return fail(errc::broken_pipe);
-    enter();
     if (SSL_version(ssl_.get()) < TLS1_3_VERSION) return fail(errc::not_supported);
     const int kind = peers_too ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
+    if (half_message()) {
+        keys_wait_ = std::max(keys_wait_.value_or(kind), kind);
+        retry_writer();
+        send_rest();
+        return {};
+    }
+    const result<void> renewed = renew_keys(kind);
+    send_rest();
+    return renewed;
+}
+
+result<void> session::renew_keys(int kind) noexcept {
+    enter();
     if (SSL_key_update(ssl_.get(), kind) != 1 || SSL_do_handshake(ssl_.get()) != 1)
         return fail(take_error(errc::other, ssl_.get()));
     records_sent_ = 0;
-    send_rest();
     if (out_.failure()) return fail(*out_.failure());
     return {};
+}
+
+// In the order in which it was asked for.
+void session::do_what_waited() noexcept {
+    if (!owes()) return;
+    const std::optional<int> keys = std::exchange(keys_wait_, std::nullopt);
+    const bool end = std::exchange(end_waits_, false);
+    if (write_error_) return;
+    const result<void> renewed = keys ? renew_keys(*keys) : result<void>();
+    if (!renewed) {
+        (void)write_failed(renewed.error());
+    } else if (end) {
+        (void)say_end();
+    }
 }
 
 void session::say_goodbye() noexcept {
     const op_slot* const waiting = socket_.where().entry->writer;
     const bool whole = !cut_ && !(waiting && waiting->waiter()) && !write_error_;
-    if (!whole || SSL_is_init_finished(ssl_.get()) == 0) return;
+    if (!whole) return;
+    if (aim_ != aim::handshake && half_message()) after_reading(take_rest());  // it may be there
+    if (SSL_is_init_finished(ssl_.get()) == 0) return;
     out_.flush();
     if (!send_ended_ && out_.empty()) (void)end_sending();
     drop_unread();  // tickets that came behind the handshake, say
