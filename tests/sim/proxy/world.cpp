@@ -36,9 +36,8 @@ void start_proxy(world& where, unsigned loops) {
             io::event_loop& loop = where.drive.loop(index);
             const auto listener = loop.reactor().calls().open_listener(where.proxy_at(index - 1), 128, false);
             check(listener.has_value(), "the proxy cannot listen");
-            std::vector<net::tcp_listener> doors;
-            doors.push_back(net::tcp_listener::adopt(loop, *listener));
-            where.servers.push_back(std::make_unique<co_wq::proxy::proxy_server>(where.group, loop, std::move(doors)));
+            where.servers.push_back(std::make_unique<co_wq::proxy::proxy_server>(
+                where.group, loop, net::tcp_listener::adopt(loop, *listener)));
             where.scopes.push_back(std::make_unique<counting_scope>(loop));
             ++where.servers_running;
             where.scopes.back()->spawn(run_server(where, index), "server");
