@@ -62,7 +62,7 @@ void session::note_decision() {
 
 // otherwise: how the answer ended, if nobody has said so.
 void session::end_note(ended otherwise) {
-    note_.ends(request_over_ ? ended::eof : ended::none, otherwise);
+    note_.ends(note_.well_formed && request_over_ ? ended::eof : ended::none, otherwise);
     server_.seeing().end(note_, words());
 }
 

@@ -138,7 +138,7 @@ class Requests(AccessLogTest):
             client.send(request("HEAD", site.url("/a/rather/long/path")) + b"X\r\n\r\n")
             client.read_response("HEAD")
             self.assertEqual(client.read_response().status, 400)
-        self.assert_fields(self.records(2)[1], method=None, target=None, status=400)
+        self.assert_fields(self.records(2)[1], method=None, target=None, status=400, end_up=None, end_down="eof")
 
     def test_connection_refused_and_nobody_answers(self):
         self.start("--connect-timeout-ms", "300", "--response-timeout-ms", "400")
