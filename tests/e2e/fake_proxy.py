@@ -192,6 +192,7 @@ def serve(client: Wire) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--verbose", action="store_true")
     for name in ("host", "port", "threads", "reactor", "drain-timeout-ms", "connect-timeout-ms"):
         parser.add_argument(f"--{name}")
     return parser.parse_args()
