@@ -138,7 +138,8 @@ std::string apply_arrival(const given_words& words, options& out) {
     const std::string& version = words.send_proxy_protocol;
     if (version == "v1") out.send_proxy_protocol = socks::proxy_header_version::v1;
     if (version == "v2") out.send_proxy_protocol = socks::proxy_header_version::v2;
-    if (!version.empty() && version != "v1" && version != "v2") return "--send-proxy-protocol " + version + ": v1 or v2";
+    if (!version.empty() && version != "v1" && version != "v2")
+        return "--send-proxy-protocol " + version + ": v1 or v2";
     return {};
 }
 

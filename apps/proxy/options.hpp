@@ -13,9 +13,9 @@
 #include "net/dns/resolver_options.hpp"
 #include "proxy/handover.hpp"
 #include "proxy/policy/settings.hpp"
+#include "proxy/seeing/seeing_options.hpp"
 #include "proxy/socks/addresses.hpp"
 #include "proxy/socks/proxy_header.hpp"
-#include "proxy/seeing/seeing_options.hpp"
 
 namespace co_wq::proxy {
 

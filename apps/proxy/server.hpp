@@ -14,8 +14,8 @@
 #include "net/tcp.hpp"
 #include "proxy/options.hpp"
 #include "proxy/policy/credentials.hpp"
-#include "proxy/socks/association.hpp"
 #include "proxy/seeing/seeing.hpp"
+#include "proxy/socks/association.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
 

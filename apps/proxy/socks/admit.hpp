@@ -1,7 +1,8 @@
 // admit: the one place where SOCKS asks whether a client may go somewhere, before a name is resolved and again for each
 // address that is about to be used.
 //
-// For:        CONNECT and the UDP relay. What is asked is what rules speak about (policy/engine.hpp); what is denied is a
+// For:        CONNECT and the UDP relay. What is asked is what rules speak about (policy/engine.hpp); what is denied is
+// a
 //             line of the log.
 // Threads:    the server's loop. Lifetime: the views of a question live as long as the call.
 #pragma once
