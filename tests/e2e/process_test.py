@@ -59,8 +59,9 @@ class Options(unittest.TestCase):
                        "--quiet", "--verbose", "--trace-packets", "--help", "--version", "--open", "--max-connections",
                        "--header-timeout-ms", "--connect-timeout-ms", "--idle-timeout-ms", "--max-body-bytes",
                        "--keep-alive-timeout-ms", "--response-timeout-ms", "--drain-timeout-ms",
-                       "--drain-idle-timeout-ms", "--user", "--chaos", "--config", "--check-config", "--sandbox", "--allow", "--deny", "--allow-address",
-                       "--allow-client", "--connect-ports", "--users", "--report", "--dns-servers", "explain",
+                       "--drain-idle-timeout-ms", "--user", "--chaos", "--config", "--check-config", "--sandbox",
+                       "--allow", "--deny", "--allow-address", "--allow-client", "--connect-ports", "--users",
+                       "--report", "--dns-servers", "explain",
                        "--access-log", "--access-log-format", "--access-log-sample", "--access-log-query",
                        "--admin", "--admin-open"):
             self.assertIn(option, done.stdout)
