@@ -8,7 +8,7 @@ namespace co_wq::proxy {
 using policy::outcome;
 
 admission::admission(proxy_server& server, const io::socket_address& client, std::uint32_t listener)
-    : server_(server), rules_(server.group().rules()) {
+    : server_(server), version_(server.group().rules_version()), rules_(server.group().rules()) {
     what_.listener = listener;
     set_client(client);
 }
@@ -20,6 +20,11 @@ void admission::set_client(const io::socket_address& client) noexcept {
 task<refusal> admission::ask(std::string_view method, const http::authority& where,
                              std::optional<std::string_view> credentials) {
     denied_ = {};
+    rule_ = {};  // they look into the rules
+    if (const unsigned now = server_.group().rules_version(); now != version_) {
+        version_ = now;
+        rules_ = server_.group().rules();
+    }
     user_.clear();
     what_.user = {};
     what_.method = method;

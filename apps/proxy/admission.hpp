@@ -3,7 +3,7 @@
 // For:        the session, and whoever else dials for a client: ask() before a name is resolved, may_dial() for each
 //             address before it is dialled.
 // Requires:   the texts of a request hold until the next ask().
-// Guarantees: the rules are those of the time the client connected. Passwords are checked off the loop. Every request
+// Guarantees: the rules are those of the time of the request. Passwords are checked off the loop. Every request
 //             that is denied, and in report mode what would be, is a log line that names the rule.
 // Threads:    the loop's own. Lifetime: within the server's.
 //
@@ -70,6 +70,7 @@ private:
     refusal say(const policy::decision& one);
 
     proxy_server& server_;
+    unsigned version_;  // of the rules
     std::shared_ptr<const policy::engine> rules_;
     policy::question what_;
     std::string user_;

@@ -25,7 +25,7 @@ int run(int count, char** words) {
         return 1;
     }
     io::ignore_sigpipe();
-    io::block_signals({SIGINT, SIGTERM, SIGUSR2, io::signals::user_1});
+    io::block_signals({SIGINT, SIGTERM, SIGHUP, SIGUSR2, io::signals::user_1});
     proxy::server_group group(chosen);
     const int code = group.run();
     log::flush();

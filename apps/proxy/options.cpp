@@ -23,9 +23,23 @@ void add_milliseconds(CLI::App& app, const char* name, duration& value, const ch
         ->default_str(std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()));
 }
 
-void complain(std::string_view what) {
-    std::fprintf(stderr, "co_http_proxy: %s (--help lists the options)\n", on_one_line(what).c_str());
-}
+// Where what is wrong is told: on standard error, or in a list.
+struct teller {
+    std::vector<std::string>* into;
+
+    void complain(std::string_view what) const {
+        if (into) return into->push_back(on_one_line(what));
+        std::fprintf(stderr, "co_http_proxy: %s (--help lists the options)\n", on_one_line(what).c_str());
+    }
+    // True: nothing is wrong.
+    bool tell(const config::problems& wrong) const {
+        for (const config::problem& each : wrong) {
+            if (into) into->push_back(each.text());
+            if (!into) std::fprintf(stderr, "co_http_proxy: %s\n", each.text().c_str());
+        }
+        return wrong.empty();
+    }
+};
 
 // The options that are words, as they were given.
 struct given_words {
@@ -285,11 +299,6 @@ std::string apply(const CLI::App& app, const given_words& given, options& out, c
     return text;
 }
 
-bool tell(const config::problems& wrong) {
-    for (const config::problem& each : wrong) std::fprintf(stderr, "co_http_proxy: %s\n", each.text().c_str());
-    return wrong.empty();
-}
-
 }  // namespace
 
 std::string on_one_line(std::string_view text) {
@@ -310,7 +319,7 @@ std::string on_one_line(std::string_view text) {
 namespace {
 
 // Reads the words into out; what is not among them stays as it is.
-parse_outcome read_words(int count, char** words, CLI::App& app, options& out, given_words& given) {
+parse_outcome read_words(int count, char** words, CLI::App& app, options& out, given_words& given, const teller& to) {
     define_general(app, out, given);
     define_policy(app, out, given);
     define_limits(app, out.limit);
@@ -323,7 +332,7 @@ parse_outcome read_words(int count, char** words, CLI::App& app, options& out, g
         std::fputs(app.help().c_str(), stdout);
         return parse_outcome::done;
     } catch (const CLI::ParseError& wrong) {
-        complain(wrong.what());
+        to.complain(wrong.what());
         return parse_outcome::wrong;
     }
     if (given.version) {
@@ -331,7 +340,7 @@ parse_outcome read_words(int count, char** words, CLI::App& app, options& out, g
         return parse_outcome::done;
     }
     if (const std::string wrong = wrong_word(given); !wrong.empty()) {
-        complain(wrong);
+        to.complain(wrong);
         return parse_outcome::wrong;
     }
     return explain->parsed() ? parse_outcome::explain : parse_outcome::run;
@@ -341,27 +350,28 @@ constexpr const char* about = "co_http_proxy: a forward proxy for HTTP/1.1, CONN
 
 }  // namespace
 
-parse_outcome parse_options(int count, char** words, options& out) {
+parse_outcome parse_options(int count, char** words, options& out, std::vector<std::string>* problems) {
+    const teller to{problems};
     out.log.append = false;
     std::string file;
     {
         options first = out;
         given_words given;
         CLI::App app{about, "co_http_proxy"};
-        const parse_outcome outcome = read_words(count, words, app, first, given);
+        const parse_outcome outcome = read_words(count, words, app, first, given, to);
         if (outcome == parse_outcome::done || outcome == parse_outcome::wrong) return outcome;
         file = given.config;
     }
     config::problems wrong;
     if (!file.empty()) config::load_file(file, out, wrong);
-    if (!tell(wrong)) return parse_outcome::wrong;
+    if (!to.tell(wrong)) return parse_outcome::wrong;
     given_words given;
     CLI::App app{about, "co_http_proxy"};
-    const parse_outcome outcome = read_words(count, words, app, out, given);
+    const parse_outcome outcome = read_words(count, words, app, out, given, to);
     const std::string text = apply(app, given, out, wrong);
-    if (!tell(wrong)) return parse_outcome::wrong;
+    if (!to.tell(wrong)) return parse_outcome::wrong;
     if (!text.empty()) {
-        complain(text);
+        to.complain(text);
         return parse_outcome::wrong;
     }
     out.self = {os::executable_path(), {words + 1, words + count}};

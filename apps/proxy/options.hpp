@@ -78,6 +78,7 @@ std::string on_one_line(std::string_view text);
 
 // Reads the command line, and the config file that it names: flags override the file. done: help, version or the
 // outcome of --check-config was printed. wrong: standard error says what, one line for each problem.
-parse_outcome parse_options(int count, char** words, options& out);
+// problems: takes them instead.
+parse_outcome parse_options(int count, char** words, options& out, std::vector<std::string>* problems = nullptr);
 
 }  // namespace co_wq::proxy

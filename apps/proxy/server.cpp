@@ -6,6 +6,7 @@
 #include "base/os/service.hpp"
 #include "io/signal.hpp"
 #include "net/pump.hpp"
+#include "proxy/reload.hpp"
 #include "proxy/seeing/admin_server.hpp"
 #include "proxy/seeing/tunnel_survey.hpp"
 #include "proxy/session.hpp"
@@ -241,6 +242,7 @@ void server_group::publish(policy::settings chosen) {
     auto made = std::make_shared<const policy::engine>(std::move(chosen), std::move(own));
     const std::scoped_lock guard(rules_lock_);
     rules_ = std::move(made);
+    rules_version_.fetch_add(1, std::memory_order_release);
 }
 
 int server_group::run() {
@@ -389,6 +391,7 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (index == 0) {
         start_admin(loop, admin, signals);
         signals.spawn(watch_reopen(loop), "reopen");
+        signals.spawn(watch_reload(loop), "reload");
         for (const io::socket_address& each : where_)
             log::info("listening on {} ({} {}, {}, at most {} connections)", each.text(), options_.threads,
                       options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
@@ -435,6 +438,34 @@ task<void> server_group::feed_watchdog(duration limit) {
         const result<void> slept = co_await sleep_for(limit / 2);
         if (!slept) co_return;
     }
+}
+
+task<void> server_group::watch_reload(io::event_loop& loop) {
+    io::signal_set signals(loop, {SIGHUP});
+    for (;;) {
+        const result<io::signal_info> which = co_await signals.next();
+        if (!which) co_return;
+        os::notify_supervisor(os::reloading_message());
+        co_await reload();
+        os::notify_supervisor("READY=1");
+    }
+}
+
+// All of the new rules, or, if anything is wrong, all of the old ones.
+task<void> server_group::reload() {
+    if (!reader_) reader_ = std::make_unique<thread_pool>(1, "reload");
+    auto read = [self = options_.self] { return read_again(self); };
+    read_again_result now = co_await reader_->run(std::move(read));
+    if (now.problems.empty()) {
+        const std::string wrong = set_rules(std::move(now.chosen.rules));
+        if (!wrong.empty()) now.problems.push_back(wrong);
+    }
+    if (now.problems.empty()) {
+        log::info("reloaded: rules and users (what else has changed, an upgrade with SIGUSR2 takes)");
+        co_return;
+    }
+    for (const std::string& each : now.problems) log::error("reload: {}", on_one_line(each));
+    log::error("not reloaded: the rules stay as they were");
 }
 
 // A newer program takes over; once it serves, we finish what is under way.

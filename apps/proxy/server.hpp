@@ -18,6 +18,7 @@
 #include "proxy/socks/association.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
+#include "task/thread_pool.hpp"
 
 namespace co_wq::proxy {
 
@@ -57,6 +58,8 @@ public:
         const std::scoped_lock guard(rules_lock_);
         return rules_;
     }
+    // Another number: there are other rules.
+    unsigned rules_version() const noexcept { return rules_version_.load(std::memory_order_acquire); }
     // Other rules for whoever comes from now on. The listeners are those that are open: of the given ones only their
     // policies count, by name. What is wrong, in words, and nothing has changed; "": done. Any thread.
     std::string set_rules(policy::settings chosen);
@@ -67,6 +70,8 @@ private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
     task<void> watch_signals(io::event_loop& loop);
     task<void> upgrade(io::event_loop& loop);
+    task<void> watch_reload(io::event_loop& loop);
+    task<void> reload();
     task<void> feed_watchdog(duration limit);
     void publish(policy::settings chosen);
     result<void> open_listeners();
@@ -94,6 +99,8 @@ private:
     policy::credential_checker passwords_;  // outlives the loops, whose tasks it serves
     mutable std::mutex rules_lock_;
     std::shared_ptr<const policy::engine> rules_;  // guarded by rules_lock_
+    std::atomic<unsigned> rules_version_{0};
+    std::unique_ptr<thread_pool> reader_;  // of files, for reloads
     proxy::seeing seeing_;
     io::runtime runtime_;
     std::vector<io::socket_address> where_;  // the listeners, as bound

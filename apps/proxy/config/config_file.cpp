@@ -17,6 +17,7 @@ namespace co_wq::proxy::config {
 namespace {
 
 constexpr std::array<std::string_view, 6> levels{"trace", "debug", "info", "warn", "error", "off"};
+constexpr std::array<std::string_view, 2> versions{"v1", "v2"}, formats{"text", "json"};
 constexpr std::array<std::string_view, 3> reactors{"auto", "epoll", "uring"};
 
 // The file's bytes; nothing, with a problem, if it cannot be read.
@@ -100,6 +101,40 @@ void read_dns(table_reader& from, net::dns::resolver_options& out) {
     if (out.ttl_min > out.ttl_max) from.complain("ttl_min", "is longer than ttl_max: make it shorter");
 }
 
+void read_arrival(table_reader& from, options& out) {
+    from.number("udp_per_client", 0, 65536,
+                [&](std::uint64_t given) { out.udp_per_client = static_cast<std::uint32_t>(given); });
+    from.texts("proxy_protocol_from", [&](std::string_view given) -> std::string {
+        const auto block = socks::address_block::parse(given);
+        if (!block) return "is no address and no range: write \"192.0.2.0/24\" or \"fd00::/8\"";
+        out.proxy_protocol_from.push_back(*block);
+        return {};
+    });
+    std::string version;
+    from.word("send_proxy_protocol", versions, version);
+    if (version == "v1") out.send_proxy_protocol = socks::proxy_header_version::v1;
+    if (version == "v2") out.send_proxy_protocol = socks::proxy_header_version::v2;
+}
+
+void read_access_log(table_reader& from, seeing_options& out) {
+    from.text("file", out.access_log);
+    if (!out.access_log.empty() && out.access_log != "-") out.access_log = from.file().path(out.access_log);
+    std::string format;
+    from.word("format", formats, format);
+    if (!format.empty()) out.format = format;
+    from.flag("query", out.query);
+    std::uint64_t one_of = 1;
+    from.number("one_of", 1, 1'000'000, [&](std::uint64_t given) { one_of = given; });
+    if (one_of > 1) out.sample = 1.0 / static_cast<double>(one_of);
+}
+
+void read_admin(table_reader& from, seeing_options& out) {
+    from.text("address", out.admin);
+    from.flag("open", out.admin_open);
+    if (!out.admin.empty() && !parse_admin_address(out.admin))
+        from.complain("address", "is no address with a port: write \"127.0.0.1:9100\"");
+}
+
 void read_whole(const toml::table& root, const file_context& file, options& out) {
     table_reader from(file, root, "");
     from.number("threads", 0, 1024, [&](std::uint64_t given) { out.threads = static_cast<unsigned>(given); });
@@ -115,6 +150,9 @@ void read_whole(const toml::table& root, const file_context& file, options& out)
         if (!read) from.complain("chaos", "write SEED:RATE, such as \"7:0.01\"");
         if (read) out.chaos = *read;
     }
+    read_arrival(from, out);
+    from.table("access_log", [&](table_reader& table) { read_access_log(table, out.seeing); });
+    from.table("admin", [&](table_reader& table) { read_admin(table, out.seeing); });
     from.table("log", [&](table_reader& table) { read_log(table, out); });
     from.table("limits", [&](table_reader& table) { read_limits(table, out.limit); });
     from.table("dns", [&](table_reader& table) { read_dns(table, out.names); });

@@ -1,0 +1,21 @@
+// reload: what the command line and its files say now.
+//
+// For:        SIGHUP. The words are those the program was started with; the config file and the users' files may say
+//             something else than then.
+// Threads:    any; reads files, so not on a loop.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proxy/options.hpp"
+
+namespace co_wq::proxy {
+
+struct read_again_result {
+    options chosen;
+    std::vector<std::string> problems;  // any: chosen is of no use
+};
+read_again_result read_again(const program& self);
+
+}  // namespace co_wq::proxy
