@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "base/os/service.hpp"
 #include "io/signal.hpp"
 #include "proxy/config/explain.hpp"
 #include "proxy/options.hpp"
@@ -18,6 +19,7 @@ int run(int count, char** words) {
         case proxy::parse_outcome::explain: return proxy::config::explain(chosen);
         case proxy::parse_outcome::run: break;
     }
+    if (os::is_handed_over()) chosen.log.append = true;  // the older process writes there, too
     const result<void> logging = log::configure(chosen.log);
     if (!logging) {
         std::fprintf(stderr, "co_http_proxy: --log-file %s: %s\n", proxy::on_one_line(chosen.log.file).c_str(),

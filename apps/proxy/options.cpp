@@ -294,6 +294,7 @@ std::string apply(const CLI::App& app, const given_words& given, options& out, c
     if (text.empty()) text = apply_arrival(given, out);
     if (text.empty()) (void)check_seeing(out.seeing, text);
     if (text.empty()) text = make_listeners(app, out);
+    for (policy::listener& each : out.rules.listeners) each.introduced = !out.proxy_protocol_from.empty();
     if (text.empty()) text = make_policy(given, out.rules);
     if (text.empty() && wrong.empty()) text = wrong_with_listeners(out.rules);
     return text;

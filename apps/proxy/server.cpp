@@ -170,7 +170,8 @@ task<void> proxy_server::serve(net::tcp_stream client, std::uint32_t listener) {
 
 void proxy_server::enter_idle(session& one) noexcept {
     idle_.push_back(one);
-    if (idle_over_) one.cancel_idle();
+    // who comes late, out of the queue, has its moment, too
+    if (idle_over_ && !idle_timer_.armed()) loop_.timers()->arm(idle_timer_, loop_.now() + limit().drain_idle_timeout);
 }
 
 void proxy_server::drain() {
@@ -247,7 +248,7 @@ void server_group::publish(policy::settings chosen) {
 
 int server_group::run() {
     const result<void> opened = open_listeners();
-    if (!opened || !open_seeing() || !become_user()) return 1;
+    if (!opened || !open_admin() || !open_seeing() || !become_user()) return 1;
     close_spare();
     publish(options_.rules);  // which may have to know the ports that the system chose
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
@@ -259,7 +260,8 @@ int server_group::run() {
 // For good: an upgrade runs as the same user.
 bool server_group::become_user() const {
     if (options_.user.empty()) return true;
-    const result<void> became = os::become_user(options_.user);
+    const result<void> became = os::become_user(
+        options_.user, {options_.log.file, options_.seeing.access_log == "-" ? "" : options_.seeing.access_log});
     if (!became) log::error("cannot run as {}: {}", options_.user, became.error().message());
     return became.has_value();
 }
@@ -270,6 +272,10 @@ bool server_group::open_seeing() {
         log::error("--access-log {}: {}", on_one_line(options_.seeing.access_log), seen.error().message());
         return false;
     }
+    return true;
+}
+
+bool server_group::open_admin() {
     if (options_.seeing.admin.empty()) return true;
     const io::socket_address where = *parse_admin_address(options_.seeing.admin);
     const io::native_handle given = take_spare(where);
@@ -480,6 +486,7 @@ task<void> server_group::upgrade(io::event_loop& loop) {
         log::error("the new process did not take over ({}): this one goes on", taken.error().message());
         co_return;
     }
+    if (ordered_) co_return;  // the end came first
     log::info("process {} has taken over; draining", *taken);
     os::notify_supervisor("MAINPID=" + std::to_string(*taken));
     if (admin_) admin_->stop();
@@ -510,13 +517,18 @@ task<void> server_group::watch_signals(io::event_loop& loop) {
             continue;
         }
         os::notify_supervisor("STOPPING=1");
+        upgrades.destroy_all();  // a new process that does not serve yet ends, too
         if (received == 0) {
             log::info("draining: at most {} ms for what is under way",
                       std::chrono::duration_cast<std::chrono::milliseconds>(options_.limit.drain_timeout).count());
         } else {
             log::info("ending now");
         }
-        each_server(received++ == 0 ? &proxy_server::drain : &proxy_server::end);
+        if (received++ > 0) {
+            each_server(&proxy_server::end);
+        } else if (!ordered_) {
+            each_server(&proxy_server::drain);
+        }
     }
 }
 

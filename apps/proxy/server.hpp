@@ -83,6 +83,7 @@ private:
     bool become_user() const;
     void serving();
     task<void> watch_reopen(io::event_loop& loop);
+    bool open_admin();
     bool open_seeing();
     void each_server(void (proxy_server::*act)());
     // On a loop's own thread: its server, or null.

@@ -536,6 +536,7 @@ task<verdict> session::open_tunnel() {
     out_.append(http::tunnel_established);
     const result<void> sent = co_await send_out();
     if (!sent) co_return verdict::reset;
+    note_decision();
     server_.seeing().first_byte(note_);
     tunnel_ = {std::move(*origin), std::move(input_), {}, {}, {}, {}};
     if (log::enabled(log::level::debug)) tunnel_.name = name_of(where);
@@ -567,6 +568,7 @@ task<verdict> session::forward() {
                 const verdict refused = co_await refuse_connect(fresh.error(), where);
                 co_return refused;
             }
+            note_decision();
             origin = std::move(*fresh);
         }
         exchange one(*this, std::move(origin), reused);

@@ -1,6 +1,7 @@
 """SOCKS under the rules: whatever HTTP may not, SOCKS may not, with names and addresses, tunnels and datagrams."""
 import unittest
 
+from harness import run_program
 from origins import echo
 from socks import (GRANTED, NOT_ALLOWED, UDP_ASSOCIATE, SocksTest, as_name, datagram, read_datagram, read_reply5,
                    request4, request5)
@@ -55,6 +56,26 @@ class Rules(SocksTest):
     def test_the_proxy_itself_is_nowhere_to_go(self):
         proxy = self.start_proxy("--connect-ports", "1-65535")
         self.assert_refused(proxy, request5("127.0.0.1", proxy.port))
+
+    def test_who_may_go_nowhere_gets_no_association(self):
+        proxy = self.start_proxy("--allow-client", "10.0.0.0/8")
+        with self.greeted(proxy) as client:
+            client.send(request5("0.0.0.0", 0, UDP_ASSOCIATE))
+            self.assertEqual(read_reply5(client)[0], NOT_ALLOWED)
+
+    def test_a_client_that_a_header_introduces_is_a_stranger(self):
+        """However near the one that says so is."""
+        done = run_program("--port", "0", "--proxy-protocol-from", "127.0.0.1")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        proxy = self.start_proxy("--proxy-protocol-from", "127.0.0.1", "--open")
+        origin = self.origin(echo)
+        for whence in ("203.0.113.9", "127.0.0.1"):
+            with self.client(proxy) as client:
+                client.send(f"PROXY TCP4 {whence} 127.0.0.1 1 2\r\n".encode())
+                client.send(b"\5\1\0" + request5("127.0.0.1", origin.port))
+                self.assertEqual(client.read_exactly(2), b"\5\0")
+                self.assertEqual(read_reply5(client)[0], NOT_ALLOWED)
+        self.assertEqual(origin.accepted, 0)
 
     def test_datagrams_obey(self):
         closed = self.start_proxy("--sandbox", "--allow", "allowed.test")
@@ -120,8 +141,7 @@ class Users(SocksTest):
         for command in (1, UDP_ASSOCIATE):
             with self.greeted() as client:
                 client.send(request5("127.0.0.1", self.target.port, command))
-                if command == 1:
-                    self.assertEqual(read_reply5(client)[0], NOT_ALLOWED)
+                self.assertEqual(read_reply5(client)[0], NOT_ALLOWED)
         with self.client() as client:
             client.send(request4("127.0.0.1", self.target.port))
             self.assertEqual(client.read_exactly(8)[:2], b"\0\x5b")

@@ -147,6 +147,66 @@ class Upgrade(ProxyTest):
         self.assertNotIn("STOPPING=1", heard.said)
         self.end(heir)
 
+    def test_the_watchdog_is_fed_by_the_new_process(self):
+        heard = Supervisor(self.folder())
+        self.addCleanup(heard.close)
+        proxy = self.start_proxy(variables={"NOTIFY_SOCKET": str(heard.path), "WATCHDOG_USEC": "200000"},
+                                 under=("sh", "-c", 'WATCHDOG_PID=$$ exec "$@"', "sh"))
+        heard.wait_for("WATCHDOG=1", 2)
+        heir = self.hand_over(proxy, proxy.pid, 1)
+        self.assertEqual(proxy.wait(TIMEOUT), 0)
+        heard.wait_for("WATCHDOG=1", heard.said.count("WATCHDOG=1") + 3)
+        self.end(heir)
+
+    def test_an_end_that_comes_before_the_new_process_serves(self):
+        program = self.folder() / "proxy"
+        shutil.copy(settings.PROXY, program)
+        proxy = self.start_proxy(program=program)
+        program.unlink()
+        program.write_bytes(b"#!/bin/sh\nexec sleep 60\n")
+        program.chmod(0o755)
+        origin = self.origin(echo)
+        client = self.tunnel(origin.authority, proxy=proxy)
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_for_log("handing over")
+        proxy.signal(signal.SIGTERM)
+        proxy.wait_for_log("draining")
+        client.send(b"still here")
+        self.assertEqual(client.read_exactly(10), b"still here")
+        client.close()
+        self.assertEqual(proxy.wait(PROMPT), 0)
+
+    def test_the_first_signal_after_an_upgrade_lets_tunnels_live(self):
+        proxy = self.start_proxy("--drain-timeout-ms", "100000")
+        origin = self.origin(echo)
+        client = self.tunnel(origin.authority, proxy=proxy)
+        heir = self.hand_over(proxy, proxy.pid, 1)
+        proxy.signal(signal.SIGTERM)
+        wait_until(lambda: proxy.log_text().count("draining") >= 2, "it is told", TIMEOUT)
+        client.send(b"still here")
+        self.assertEqual(client.read_exactly(10), b"still here")
+        proxy.signal(signal.SIGTERM)
+        self.assertEqual(client.ended(), "reset")
+        self.assertEqual(proxy.wait(PROMPT), 0)
+        self.end(heir)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_as_another_user_and_with_logs(self):
+        folder = self.folder()
+        folder.chmod(0o755)
+        log, access = folder / "log", folder / "access"
+        proxy = self.start_proxy("--user", "nobody", "--access-log", str(access), log_file=log)
+        self.assert_serves(proxy)
+        wait_until(lambda: access.read_text().count("\n") >= 2, "two records", TIMEOUT)
+        proxy.signal(signal.SIGUSR2)
+        match = wait_until(lambda: re.search(r"process (\d+) has taken over", log.read_text()), "it hands over", TIMEOUT)
+        self.heirs.append(int(match[1]))
+        self.assertIn("handing over", log.read_text())
+        self.assertEqual(proxy.wait(TIMEOUT), 0)
+        self.assert_serves(proxy)  # by the new one
+        wait_until(lambda: access.read_text().count("\n") >= 4, "four records", TIMEOUT)
+        self.end(self.heirs[-1])
+
     def test_while_it_ends_there_is_no_upgrade(self):
         proxy = self.start_proxy("--drain-timeout-ms", "100000")
         origin = self.origin(echo)

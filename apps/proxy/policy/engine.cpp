@@ -107,7 +107,7 @@ void engine::compile() {
     for (const listener& each : settings_.listeners) {
         const std::size_t found = find_policy(each.policy.empty() ? "default" : each.policy);
         CO_WQ_REQUIRE(found != nowhere || each.policy.empty(), "a listener's policy is one of the settings");
-        entries_.push_back({found == nowhere ? policies_.size() - 1 : found, each.where.is_loopback()});
+        entries_.push_back({found == nowhere ? policies_.size() - 1 : found, each.loopback()});
     }
     for (const user_file& each : settings_.users) {
         user_policies_.push_back(each.policy.empty() ? nowhere : find_policy(each.policy));
@@ -197,7 +197,7 @@ decision engine::judge(const compiled_policy& by, const question& what, const de
     }
     const bool by_address = then == action::allow ? deny_open : allow_open;
     if (then == action::deny && !by_address) {
-        if (what.user.empty() && by.about_users && has_users())
+        if (what.user.empty() && by.about_users && has_users() && !by.from->report)
             return {.result = outcome::wants_credentials, .rule = label, .reason = "known users may be allowed more"};
         return deny(by, label, fmt::format("{}:{} is not allowed", what.host, what.port));
     }
@@ -207,6 +207,26 @@ decision engine::judge(const compiled_policy& by, const question& what, const de
                         fmt::format("{} is in {} ({}, {}); allow_addresses would open it", at->text(), special->text,
                                     special->name, special->source));
     return {.by_address = by_address || (!at && guarded(by, what)), .rule = label};
+}
+
+// A rule of the destination's is none of the client's.
+bool engine::concerns(const rule& one, const question& what) const {
+    rule client = one;
+    client.hosts = {};
+    client.addresses.clear();
+    client.ports.clear();
+    return matches(client, what, {}) == match::yes;
+}
+
+decision engine::admit_client(const question& what) const {
+    const compiled_policy& by = policy_of(what);
+    if (plain(by, what) || by.from->report) return {.rule = by.label};
+    if (what.user.empty() && by.from->require_user.value_or(has_users()))
+        return {.result = outcome::wants_credentials, .rule = credentials_rule, .reason = "a user is required"};
+    if (by.from->otherwise == action::allow) return {.rule = by.label};
+    for (const compiled_rule& each : by.rules)
+        if (each.from->then == action::allow && concerns(*each.from, what)) return {.rule = each.label};
+    return deny(by, by.label, "nothing is allowed to this client");
 }
 
 decision engine::admit(const question& what) const {
@@ -261,7 +281,7 @@ bool denies_somebody(const rule& one) noexcept {
 }  // namespace
 
 bool serves_everybody(const settings& chosen, const listener& one) noexcept {
-    if (one.where.is_loopback() || one.open) return false;
+    if (one.loopback() || one.open) return false;
     const std::string_view wanted = one.policy.empty() ? std::string_view("default") : std::string_view(one.policy);
     for (const policy& each : chosen.policies) {
         if (each.name != wanted) continue;

@@ -63,6 +63,8 @@ public:
 
     decision admit(const question& what) const;
     decision admit_address(const question& what, const io::socket_address& peer) const;
+    // Before there is a destination (a UDP association): whether any could be allowed. host and port do not count.
+    decision admit_client(const question& what) const;
     // Whether a kept connection must be asked about again.
     bool checks_addresses(const question& what) const noexcept;
 
@@ -96,6 +98,7 @@ private:
     bool is_loopback(const question& what) const noexcept;
     bool guarded(const compiled_policy& by, const question& what) const noexcept;
     bool plain(const compiled_policy& by, const question& what) const noexcept;
+    bool concerns(const rule& one, const question& what) const;
     match matches(const rule& one, const question& what, const destination& to) const;
     decision judge(const compiled_policy& by, const question& what, const destination& to, const ip_address* at) const;
     decision deny(const compiled_policy& by, std::string_view rule, std::string reason) const;

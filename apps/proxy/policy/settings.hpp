@@ -62,6 +62,9 @@ struct listener {
     io::socket_address where{};
     std::string policy{};  // by name; empty: the policy "default", if there is one
     bool open = false;     // may serve others than this machine without rules
+    // Others say who its clients are (PROXY protocol): it is as public as they are, wherever it listens.
+    bool introduced = false;
+    bool loopback() const noexcept { return where.is_loopback() && !introduced; }
     origin from{};
 };
 

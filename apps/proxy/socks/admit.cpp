@@ -14,7 +14,8 @@ policy::question asked(const question& what) {
             .port = what.port};
 }
 
-decision as_told(const policy::question& what, const policy::decision& one) {
+decision as_told(const policy::question& what, const policy::decision& one, bool quiet) {
+    if (quiet) return {.allowed = one.allowed(), .why = one.text(), .rule = one.rule};
     const refusal no = told(what, one);
     return {.allowed = !no, .why = no.detail(), .rule = one.rule};
 }
@@ -23,7 +24,12 @@ decision as_told(const policy::question& what, const policy::decision& one) {
 
 decision admit(const question& what) {
     const policy::question put = asked(what);
-    return as_told(put, what.who.rules->admit(put));
+    return as_told(put, what.who.rules->admit(put), what.quiet);
+}
+
+decision admit_client(const asker& who, std::string_view method) {
+    const policy::question put = asked({.who = who, .method = method});
+    return as_told(put, who.rules->admit_client(put), false);
 }
 
 decision admit_address(const question& what, const io::socket_address& peer) {
@@ -34,6 +40,6 @@ policy::decision judge_address(const question& what, const io::socket_address& p
     return what.who.rules->admit_address(asked(what), peer);
 }
 
-decision tell(const question& what, const policy::decision& made) { return as_told(asked(what), made); }
+decision tell(const question& what, const policy::decision& made) { return as_told(asked(what), made, what.quiet); }
 
 }  // namespace co_wq::proxy::socks

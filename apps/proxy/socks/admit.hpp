@@ -29,6 +29,7 @@ struct question {
     std::string_view method{};  // "SOCKS" for a tunnel, "UDP" for datagrams
     std::string_view host{};  // a name in lower case or a numeric address without brackets
     std::uint16_t port = 0;
+    bool quiet = false;  // no line in the log
 };
 
 struct decision {
@@ -38,6 +39,8 @@ struct decision {
 };
 
 decision admit(const question& what);
+// Before there is a destination.
+decision admit_client(const asker& who, std::string_view method);
 decision admit_address(const question& what, const io::socket_address& peer);
 // The same in two steps, for whoever tries several addresses of a name: a denial is told if none of them was allowed.
 policy::decision judge_address(const question& what, const io::socket_address& peer);

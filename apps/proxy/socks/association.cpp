@@ -17,6 +17,7 @@ constexpr std::size_t slots = 8;
 constexpr std::size_t slot_bytes = 64 * 1024;  // any datagram, and the header before it
 constexpr std::size_t slots_per_block = io::buffer_pool::class_bytes.back() / slot_bytes;
 constexpr std::size_t peers_max = 1024;
+constexpr std::uint64_t denials_told = 16;  // of one association, in the log
 constexpr std::size_t names_max = 64;
 constexpr std::size_t waiting_per_name_max = 16;
 constexpr std::size_t waiting_bytes_max = 64 * 1024;
@@ -232,14 +233,17 @@ bool association::may_send_to(const io::socket_address& to) {
     const peer_table::known before = peers_.find(key);
     if (before != peer_table::known::no) return before == peer_table::known::allowed;
     const std::string host = to.host();
-    const question what{.who = who_, .method = "UDP", .host = host, .port = to.port()};
+    const question what{
+        .who = who_, .method = "UDP", .host = host, .port = to.port(), .quiet = denied_ >= denials_told};
     const bool allowed = admit(what).allowed && asked_about(host, to);
+    if (!allowed) ++denied_;
     peers_.add(key, allowed);
     return allowed;
 }
 
 bool association::asked_about(std::string_view host, const io::socket_address& to) {
-    const question what{.who = who_, .method = "UDP", .host = host, .port = to.port()};
+    const question what{
+        .who = who_, .method = "UDP", .host = host, .port = to.port(), .quiet = denied_ >= denials_told};
     return is_unicast(to) && admit_address(what, to).allowed;
 }
 
@@ -253,8 +257,10 @@ bool association::find_name(const datagram_head& head, const_bytes payload, io::
         if (!about) return false;
         std::string host(head.name);
         const bool good = net::dns::normalize_host_name(host).has_value();
-        const question what{.who = who_, .method = "UDP", .host = host, .port = head.to.port()};
+        const question what{
+            .who = who_, .method = "UDP", .host = host, .port = head.to.port(), .quiet = denied_ >= denials_told};
         if (!good || !admit(what).allowed) {
+            ++denied_;
             about->now = name_table::state::bad;
             about->until = server_.loop().now() + failure_holds;
             return false;

@@ -92,6 +92,7 @@ private:
     name_table names_;
     std::string key_;  // of the name that is looked up
     std::size_t waiting_bytes_ = 0;
+    std::uint64_t denied_ = 0;
     std::uint64_t bytes_up_ = 0, bytes_down_ = 0;
     std::uint64_t up_ = 0, down_ = 0, dropped_ = 0;
 };

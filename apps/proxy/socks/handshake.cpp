@@ -101,19 +101,21 @@ task<bool> handshake::log_in() {
     const auto parse = [&given](const_bytes have) { return parse_login(have, given); };
     const progress come = co_await read(parse);
     if (come == progress::need_more) co_return false;
-    bool known = false;
+    bool known = false, busy = false;
     if (come == progress::done) {
         who_.user = given.user;
         const result<bool> right = co_await server_.group().passwords().check(
             who_.rules, std::move(given.user), std::move(given.password), server_.loop().now());
         known = right && *right;
+        busy = !right;
     }
     if (known) {
         const bool said = co_await say(write_login_status(true));
         co_return said;
     }
-    log::info("{} is not the user it says it is: {}", who_.client.host(), on_one_line(who_.user));
-    note_refusal(407, "user or password is wrong");
+    if (!busy) log::info("{} is not the user it says it is: {}", who_.client.host(), on_one_line(who_.user));
+    if (busy) note_refusal(503, "too many credentials are being checked");
+    if (!busy) note_refusal(407, "user or password is wrong");
     co_await session_.say_last(write_login_status(false));
     session_.end_note(ended::eof);
     co_return false;
@@ -211,7 +213,10 @@ task<std::optional<tunnel_plan>> handshake::connect() {
     log_answer(reply::granted, {});
     const io::socket_address bound = origin->local_address().value_or(io::socket_address{});
     const bool said = co_await say(write_reply(request_.version, reply::granted, bound));
-    if (!said) co_return std::nullopt;
+    if (!said) {
+        session_.end_note(ended::reset);
+        co_return std::nullopt;
+    }
     note_granted();
     tunnel_plan plan{std::move(*origin), std::move(session_.input()), {}, {}, {}, session_.begin_live()};
     if (log::enabled(log::level::debug)) plan.name = request_.where.host + ':' + std::to_string(request_.where.port);
@@ -223,6 +228,11 @@ task<std::optional<tunnel_plan>> handshake::associate() {
         co_await refuse(reply::command_not_supported, "UDP is not relayed here");
         co_return std::nullopt;
     }
+    if (const decision made = admit_client(who_, "UDP"); !made.allowed) {
+        if (server_.seeing().detailed()) session_.note().rule = made.rule;
+        co_await refuse(reply::not_allowed, made.why);
+        co_return std::nullopt;
+    }
     auto relay = std::make_unique<association>(server_, who_);
     const result<io::socket_address> opened = relay->open(session_.client(), request_.where);
     if (!opened) {
@@ -232,7 +242,10 @@ task<std::optional<tunnel_plan>> handshake::associate() {
     }
     log_answer(reply::granted, {});
     const bool said = co_await say(write_reply(request_.version, reply::granted, *opened));
-    if (!said) co_return std::nullopt;
+    if (!said) {
+        session_.end_note(ended::reset);
+        co_return std::nullopt;
+    }
     note_granted();
     tunnel_plan plan;
     plan.relay = std::move(relay);

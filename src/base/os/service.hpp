@@ -24,6 +24,8 @@ struct inherited {
 // Those that a supervisor gives (LISTEN_FDS, LISTEN_PID) or an older process of the same program
 // (handover_environment). The variables are taken out of the environment, so that no child takes them for its own.
 inherited take_inherited();
+// Whether an older process of this program started this one and hands over. Before take_inherited.
+bool is_handed_over() noexcept;
 // For `ready`.
 void write_byte_and_close(int handle) noexcept;
 // Another descriptor for the same open file, close-on-exec; negative: none is left.
@@ -42,8 +44,9 @@ std::optional<std::chrono::microseconds> watchdog_limit();
 std::string reloading_message();
 
 // Drops to this user (a name or a number), its group and its further groups, for good. Only root may. not_found: no
-// such user. One thread alone may be running.
-result<void> become_user(const std::string& user);
+// such user. Nothing, if this is that user already. files: given to the user before,
+// so that it can open them again.
+result<void> become_user(const std::string& user, const std::vector<std::string>& files = {});
 
 // The program's own file, as it was started: a newer one may stand there now. Empty: not known.
 std::string executable_path();

@@ -66,6 +66,8 @@ inherited take_inherited() {
     return taken;
 }
 
+bool is_handed_over() noexcept { return std::getenv(handed_over) != nullptr; }
+
 void write_byte_and_close(int handle) noexcept {
     const char word = 'R';
     (void)!::write(handle, &word, 1);
@@ -85,7 +87,9 @@ std::vector<std::string> environment_for_child() {
     for (char** each = environ; each && *each; ++each) {
         const std::string_view one(*each);
         const std::string_view name = one.substr(0, one.find('='));
-        if (std::ranges::find(of_supervisor, name) == std::end(of_supervisor)) all.emplace_back(one);
+        // the watchdog's process will be the child
+        const bool ours = std::ranges::find(of_supervisor, name) != std::end(of_supervisor) || name == "WATCHDOG_PID";
+        if (!ours) all.emplace_back(one);
     }
     return all;
 }
@@ -122,7 +126,7 @@ std::string reloading_message() {
     return "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us);
 }
 
-result<void> become_user(const std::string& user) {
+result<void> become_user(const std::string& user, const std::vector<std::string>& files) {
     errno = 0;
     const passwd* found = ::getpwnam(user.c_str());
     if (!found) {
@@ -132,6 +136,10 @@ result<void> become_user(const std::string& user) {
     if (!found) return fail(errc::not_found);
     const uid_t to = found->pw_uid;
     const gid_t group = found->pw_gid;
+    const bool already = ::getuid() == to && ::geteuid() == to && ::getgid() == group && ::getegid() == group;
+    if (already) return {};
+    for (const std::string& path : files)
+        if (!path.empty() && ::chown(path.c_str(), to, group) != 0 && errno != ENOENT) return fail(from_errno(errno));
     if (::initgroups(found->pw_name, group) != 0) return fail(from_errno(errno));
     if (::setresgid(group, group, group) != 0) return fail(from_errno(errno));
     if (::setresuid(to, to, to) != 0) return fail(from_errno(errno));

@@ -69,8 +69,9 @@ void reactor_epoll::drop_overtaken(const descriptor& by) noexcept {
 void reactor_epoll::forget(descriptor& entry) noexcept {
     if (!entry.watched) return;
     entry.watched = false;
-    if (!entry.owned && std::erase(foreign_, entry.tag()) > 0)
-        ::epoll_ctl(epoll_, EPOLL_CTL_DEL, entry.handle, nullptr);
+    const bool foreign = !entry.owned && std::erase(foreign_, entry.tag()) > 0;
+    // a listener's file may live on in another process
+    if (foreign || entry.kind == descriptor_kind::listener) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, entry.handle, nullptr);
 }
 
 void reactor_epoll::wait(time_point until) noexcept {

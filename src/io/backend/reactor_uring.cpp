@@ -314,7 +314,9 @@ void reactor_uring::on_receive(op_slot& slot, const completion& done) noexcept {
     if (done.result == 0) extra.end_of_stream = true;
     if (done.result < 0 && done.result != -ECANCELED && done.result != -ENOBUFS) extra.receive_failure = done.result;
     if (done.flags & IORING_CQE_F_MORE) {
-        if (extra.bytes.size() >= descriptor_extra::bytes_kept_max && !entry.reader) cancel_standing(slot.tag());
+        // whoever waits for an end takes nothing
+        const bool taken = entry.reader && !waits_for_end(entry.reader);
+        if (extra.bytes.size() >= descriptor_extra::bytes_kept_max && !taken) cancel_standing(slot.tag());
         return post_ready(entry.reader);
     }
     slots_.retire(slot, done.result);
