@@ -78,7 +78,8 @@ class Reload(ProxyTest):
 
     def test_what_is_wrong_changes_nothing_and_is_told_with_its_line(self):
         proxy = self.begin(rules("localhost"))
-        for text, told in ((rules("127.0.0.1").replace('action = "allow"', 'action = "alow"'), r"proxy\.toml:\d+.*alow"),
+        wrong = rules("127.0.0.1").replace('action = "allow"', 'action = "alow"')
+        for text, told in ((wrong, r"proxy\.toml:\d+.*alow"),
                            ("[[[", r"proxy\.toml:1"), (None, "there is no such file"),
                            (rules("127.0.0.1").replace('name = "main"', 'name = "other"'), '"main"')):
             with self.subTest(told):
