@@ -123,6 +123,13 @@ TEST_P(stopped_listener, may_die_with_a_wait_and_with_connections) {
 }
 
 INSTANTIATE_TEST_SUITE_P(reactors, stopped_listener, io::test::every_reactor, io::test::name_of_case);
+// whether the simulated kernel holds an accept is a matter of chance
+INSTANTIATE_TEST_SUITE_P(
+    more_seeds, stopped_listener,
+    testing::Values(io::test::backend{io::reactor_kind::sim, 4}, io::test::backend{io::reactor_kind::sim, 5},
+                    io::test::backend{io::reactor_kind::sim, 10}, io::test::backend{io::reactor_kind::sim, 7},
+                    io::test::backend{io::reactor_kind::sim, 8}, io::test::backend{io::reactor_kind::sim, 9}),
+    io::test::name_of_case);
 
 }  // namespace
 }  // namespace co_wq::net

@@ -135,7 +135,12 @@ void reactor_sim::perform(op_tag tag) {
         slot.kind() == op_kind::send
             ? try_to_send(entry, slot)
             : calls_.attempt(entry, slot.kind(), static_cast<op_detail>(slot.detail), slot.io, buffers_);
-    if (got != would_block) complete(*one, got);
+    const bool stopped = got == would_block && slot.kind() == op_kind::accept && entry.stopped;
+    if (got != would_block || stopped) complete(*one, stopped ? -EBADF : got);
+}
+
+void reactor_sim::end_accepting(descriptor& entry) noexcept {
+    if (entry.reader && entry.reader->held_by_kernel) look_again(entry.reader->tag());
 }
 
 // A send that is not over goes on when there is room again.

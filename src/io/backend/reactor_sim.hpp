@@ -50,6 +50,7 @@ public:
     void request_cancel(op_slot& slot) noexcept override;
     void settle(op_slot& send) noexcept override;
     void forget(descriptor& entry) noexcept override;
+    void end_accepting(descriptor& entry) noexcept override;
     void wait(time_point until) noexcept override;
     void wake() noexcept override;
     time_point now() const noexcept override { return network_->clock().now(); }
