@@ -28,7 +28,7 @@ task<result<std::size_t>> read_word(const io::pipe_reader& from) {
 
 }  // namespace
 
-task<result<int>> hand_over(io::event_loop& loop, program what, std::vector<io::native_handle> listeners,
+task<result<int>> hand_over(io::event_loop& loop, const program& what, const std::vector<io::native_handle>& listeners,
                             duration limit) {
     result<io::pipe> ready = io::pipe::open(loop);
     if (!ready) co_return std::unexpected(ready.error());

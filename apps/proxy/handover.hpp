@@ -21,8 +21,8 @@ struct program {
 };
 
 // The child's process number, once it serves.
-[[nodiscard]] task<result<int>> hand_over(io::event_loop& loop, program what, std::vector<io::native_handle> listeners,
-                                          duration limit);
+[[nodiscard]] task<result<int>> hand_over(io::event_loop& loop, const program& what,
+                                          const std::vector<io::native_handle>& listeners, duration limit);
 
 // In the child: tells the one that handed over, once. Closes the handle.
 void report_taken_over(int ready) noexcept;

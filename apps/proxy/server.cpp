@@ -480,7 +480,7 @@ task<void> server_group::upgrade(io::event_loop& loop) {
     std::vector<io::native_handle> all;
     for (const std::vector<io::native_handle>& each : listeners_) all.insert(all.end(), each.begin(), each.end());
     if (admin_listener_ != io::no_handle) all.push_back(admin_listener_);
-    const result<int> taken = co_await hand_over(loop, options_.self, std::move(all), upgrade_limit);
+    const result<int> taken = co_await hand_over(loop, options_.self, all, upgrade_limit);
     upgrading_ = false;
     if (!taken) {
         log::error("the new process did not take over ({}): this one goes on", taken.error().message());
