@@ -302,20 +302,7 @@ std::string apply(const CLI::App& app, const given_words& given, options& out, c
 
 }  // namespace
 
-std::string on_one_line(std::string_view text) {
-    constexpr std::size_t shown_max = 300;
-    std::string out;
-    for (const char c : text.substr(0, shown_max)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte != 0x7f) {
-            out += c;
-            continue;
-        }
-        constexpr char digits[] = "0123456789abcdef";
-        out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
-    }
-    return text.size() > shown_max ? out + "..." : out;
-}
+std::string on_one_line(std::string_view text) { return log::on_one_line(text, 300); }
 
 namespace {
 

@@ -54,11 +54,13 @@ bool is_control(char each) noexcept {
     return byte < 0x20 || byte == 0x7f;
 }
 
-std::string on_one_line(std::string_view text) {
+}  // namespace
+
+std::string on_one_line(std::string_view text, std::size_t shown_max) {
     constexpr char digits[] = "0123456789abcdef";
     std::string out;
-    out.reserve(text.size() + 16);
-    for (const char each : text) {
+    out.reserve(std::min(text.size(), shown_max) + 16);
+    for (const char each : text.substr(0, shown_max)) {
         const auto byte = static_cast<unsigned char>(each);
         if (is_control(each)) {
             out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
@@ -66,10 +68,8 @@ std::string on_one_line(std::string_view text) {
             out += each;
         }
     }
-    return out;
+    return text.size() > shown_max ? out + "..." : out;
 }
-
-}  // namespace
 
 result<void> configure(const options& wanted) {
     std::vector<spdlog::sink_ptr> sinks;

@@ -33,6 +33,9 @@ bool enabled(level wanted) noexcept;
 // "trace" … "error", "off"; not_found for anything else.
 result<level> level_from(std::string_view name) noexcept;
 
+// Control characters as \x0a; of a longer text the beginning and "...".
+std::string on_one_line(std::string_view text, std::size_t shown_max = std::string_view::npos);
+
 void write(level at, std::string_view line);
 void flush() noexcept;
 

@@ -30,10 +30,9 @@ bool is_handed_over() noexcept;
 void write_byte_and_close(int handle) noexcept;
 // Another descriptor for the same open file, close-on-exec; negative: none is left.
 int duplicate(int handle) noexcept;
-// What tells a child that it has `listeners` sockets from descriptor 3 up, and behind them one to report on.
+// What tells a child that it has `listeners` sockets from descriptor 3 up, and behind them one to report on: this
+// process's environment without what concerns its own hand-over and supervision, and that.
 std::vector<std::string> handover_environment(std::size_t listeners);
-// This process's environment without what concerns hand-over and supervision.
-std::vector<std::string> environment_for_child();
 
 // Whether there is a supervisor that listens. READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1, STATUS=..., one in a line.
 // Never waits.
@@ -50,6 +49,5 @@ result<void> become_user(const std::string& user, const std::vector<std::string>
 
 // The program's own file, as it was started: a newer one may stand there now. Empty: not known.
 std::string executable_path();
-int process_id() noexcept;
 
 }  // namespace co_wq::os

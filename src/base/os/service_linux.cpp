@@ -77,12 +77,6 @@ void write_byte_and_close(int handle) noexcept {
 int duplicate(int handle) noexcept { return ::fcntl(handle, F_DUPFD_CLOEXEC, 0); }
 
 std::vector<std::string> handover_environment(std::size_t listeners) {
-    std::vector<std::string> all = environment_for_child();
-    all.push_back(std::string(handed_over) + "=" + std::to_string(listeners));
-    return all;
-}
-
-std::vector<std::string> environment_for_child() {
     std::vector<std::string> all;
     for (char** each = environ; each && *each; ++each) {
         const std::string_view one(*each);
@@ -91,6 +85,7 @@ std::vector<std::string> environment_for_child() {
         const bool ours = std::ranges::find(of_supervisor, name) != std::end(of_supervisor) || name == "WATCHDOG_PID";
         if (!ours) all.emplace_back(one);
     }
+    all.push_back(std::string(handed_over) + "=" + std::to_string(listeners));
     return all;
 }
 
@@ -152,7 +147,5 @@ std::string executable_path() {
     if (length <= 0 || static_cast<std::size_t>(length) == sizeof path) return {};
     return {path, static_cast<std::size_t>(length)};
 }
-
-int process_id() noexcept { return ::getpid(); }
 
 }  // namespace co_wq::os

@@ -15,6 +15,10 @@ namespace {
 // No entry has generation 0.
 constexpr std::uint64_t wake_tag = 0;
 
+epoll_event interest(const descriptor& entry, bool room) noexcept {
+    return {EPOLLIN | EPOLLRDHUP | EPOLLET | (room ? EPOLLOUT : 0u), {.u64 = entry.tag().to_u64()}};
+}
+
 }  // namespace
 
 reactor_epoll::reactor_epoll(op_slab& slots)
@@ -36,7 +40,7 @@ bool reactor_epoll::tells_room_rarely(const descriptor& entry) noexcept {
 }
 
 result<void> reactor_epoll::change(descriptor& entry, bool room) noexcept {
-    epoll_event event{EPOLLIN | EPOLLRDHUP | EPOLLET | (room ? EPOLLOUT : 0u), {.u64 = entry.tag().to_u64()}};
+    epoll_event event = interest(entry, room);
     if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, entry.handle, &event) != 0) return fail(from_errno(errno));
     entry.room_watched = room;
     return {};
@@ -46,7 +50,7 @@ result<void> reactor_epoll::change(descriptor& entry, bool room) noexcept {
 result<void> reactor_epoll::watch(descriptor& entry, direction way) noexcept {
     const bool room = way == direction::write || tells_room_rarely(entry);
     if (entry.watched) return room && !entry.room_watched ? change(entry, true) : result<void>{};
-    epoll_event event{EPOLLIN | EPOLLRDHUP | EPOLLET | (room ? EPOLLOUT : 0u), {.u64 = entry.tag().to_u64()}};
+    epoll_event event = interest(entry, room);
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, entry.handle, &event) != 0) {
         if (errno != EPERM || entry.kind != descriptor_kind::pipe) return fail(from_errno(errno));
         never_waits(entry);
