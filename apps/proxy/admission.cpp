@@ -83,7 +83,7 @@ refusal admission::denial() {
     return say(denied_);
 }
 
-bool admission::may_reuse(const net::tcp_stream& origin) {
+bool admission::may_reuse(const net::tls::connection& origin) {
     if (!rules_->checks_addresses(what_)) return true;
     const result<io::socket_address> peer = origin.peer_address();
     return peer && rules_->admit_address(what_, *peer).allowed();

@@ -17,7 +17,7 @@
 #include <string>
 
 #include "http/target.hpp"
-#include "net/tcp.hpp"
+#include "net/tls/connection.hpp"
 #include "proxy/policy/engine.hpp"
 
 namespace co_wq::proxy {
@@ -52,7 +52,7 @@ public:
                       std::optional<std::string_view> credentials);
     bool may_dial(const io::socket_address& peer);
     // Whether the last request may use a kept connection, which somebody else's request may have made.
-    bool may_reuse(const net::tcp_stream& origin);
+    bool may_reuse(const net::tls::connection& origin);
 
     // Why may_dial refused last, since ask(), with its line in the log; nothing: it did not. For a request that came
     // nowhere: while another address of the name was allowed, nothing was denied.

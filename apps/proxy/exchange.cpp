@@ -143,8 +143,13 @@ task<bool> exchange::send_piece(const_bytes piece) {
         tail = http::h1::chunk_end;
     }
     if (request_out_.empty() && piece.empty()) co_return true;
-    const result<void> sent =
-        co_await origin_.send_all(std::array<const_bytes, 3>{request_out_.data(), piece, as_bytes(tail)});
+    const std::array<const_bytes, 3> parts{request_out_.data(), piece, as_bytes(tail)};
+    result<void> sent;
+    if (origin_.secured()) {
+        sent = co_await origin_.send_parts(parts);
+    } else {
+        sent = co_await origin_.tcp().send_all(parts);
+    }
     if (sent) session_.note().bytes_up += request_out_.size() + piece.size() + tail.size();
     request_out_.clear();
     guard_.touch();
@@ -274,8 +279,13 @@ task<verdict> exchange::pass_body(body_kind outgoing) {
             continue;
         }
         session_.begin_answer();
-        const result<void> sent =
-            co_await session_.client().send_all(std::array<const_bytes, 3>{out.data(), step.body, as_bytes(tail)});
+        const std::array<const_bytes, 3> parts{out.data(), step.body, as_bytes(tail)};
+        result<void> sent;
+        if (session_.client().secured()) {
+            sent = co_await session_.client().send_parts(parts);
+        } else {
+            sent = co_await session_.client().tcp().send_all(parts);
+        }
         if (sent) session_.note().bytes_down += out.size() + step.body.size() + tail.size();
         out.clear();
         guard_.touch();

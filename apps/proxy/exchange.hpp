@@ -13,7 +13,7 @@ namespace co_wq::proxy {
 
 class exchange {
 public:
-    exchange(session& owner, net::tcp_stream origin, bool reused) noexcept
+    exchange(session& owner, net::tls::connection origin, bool reused) noexcept
         : session_(owner),
           origin_(std::move(origin)),
           guard_(owner.server().loop(), owner.server().limit().response_timeout),
@@ -23,7 +23,7 @@ public:
 
     // After run(): nothing is under way and the origin keeps the connection.
     bool origin_reusable() const noexcept { return origin_reusable_; }
-    net::tcp_stream take_origin() noexcept { return std::move(origin_); }
+    net::tls::connection take_origin() noexcept { return std::move(origin_); }
     io::lease take_origin_input() noexcept { return std::move(origin_input_); }
 
 private:
@@ -48,7 +48,7 @@ private:
     void note_ends(verdict next) noexcept;
 
     session& session_;
-    net::tcp_stream origin_;
+    net::tls::connection origin_;
     io::lease origin_input_;  // from the origin, not yet consumed
     http::byte_buffer request_out_;
     http::h1::response_parser response_;

@@ -109,7 +109,8 @@ struct pool_deleter {
 // A tunnel that is destroyed before its end is reset on both sides: what is cut must not look whole.
 class reset_unless_done {
 public:
-    reset_unless_done(net::tcp_stream& client, net::tcp_stream& origin) noexcept : client_(client), origin_(origin) {}
+    reset_unless_done(net::tls::connection& client, net::tls::connection& origin) noexcept
+        : client_(client), origin_(origin) {}
     reset_unless_done(const reset_unless_done&) = delete;
     reset_unless_done& operator=(const reset_unless_done&) = delete;
     ~reset_unless_done() {
@@ -120,13 +121,13 @@ public:
     void done() noexcept { done_ = true; }
 
 private:
-    net::tcp_stream& client_;
-    net::tcp_stream& origin_;
+    net::tls::connection& client_;
+    net::tls::connection& origin_;
     bool done_ = false;
 };
 
 // Bytes that were read together with a head go first, then the pump takes over.
-task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan tunnel) {
+task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel_plan tunnel) {
     reset_unless_done both(client, tunnel.origin);
     for (auto [bytes_first, to] :
          {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
@@ -140,7 +141,7 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
     ++server.count().tunnels;
     net::pump_progress* const progress = tunnel.live ? &tunnel.live->progress() : nullptr;
     const net::pump_result done =
-        co_await net::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout}, progress);
+        co_await net::tls::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout}, progress);
     both.done();
     if (tunnel.live) tunnel.live->finish(done);
     log::debug("tunnel {}: {} bytes up ({}), {} down ({})", tunnel.name, done.forth.bytes, net::name_of(done.forth.end),
@@ -149,8 +150,9 @@ task<void> run_tunnel(proxy_server& server, net::tcp_stream& client, tunnel_plan
 
 }  // namespace
 
-task<void> proxy_server::serve(net::tcp_stream client, std::uint32_t listener) {
+task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener) {
     const counted here(group_);
+    net::tls::connection client(std::move(accepted));
     ++count().connections;
     std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, listener));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();

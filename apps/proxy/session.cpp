@@ -84,7 +84,7 @@ request_words session::words() const noexcept {
             .known_method = note_.well_formed ? head.method : http::method::other};
 }
 
-void session::note_pooled(const net::tcp_stream& origin) {
+void session::note_pooled(const net::tls::connection& origin) {
     note_.pooled = origin.is_open();
     ++(note_.pooled ? server_.count().pool_hits : server_.count().pool_misses);
     if (!note_.pooled || !server_.seeing().detailed()) return;
@@ -341,7 +341,8 @@ task<void> session::watch_client(cancel_scope& request_scope) {
     if (!ended) co_return;
     const result<void> waited = co_await sleep_for(std::chrono::milliseconds(500));
     if (!waited) co_return;
-    if (!answering_ && request_.head().version == http::h1::version::http_1_1) {
+    // TLS would have to wait for a record's turn
+    if (!answering_ && request_.head().version == http::h1::version::http_1_1 && !client_.secured()) {
         // without waiting: an answer that begins meanwhile would be a second sender
         const result<std::size_t> asked = client_.socket().send_now(as_bytes(http::continue_response));
         note_.client_gone = !asked;
@@ -455,7 +456,7 @@ address_filter session::admitted() {
     return [this](const io::socket_address& peer) { return admission_.may_dial(peer); };
 }
 
-task<result<net::tcp_stream>> session::dial(const http::authority& where, address_filter may) {
+task<result<net::tls::connection>> session::dial(const http::authority& where, address_filter may) {
     net::dns::connect_options how;
     how.allow = std::move(may);
     result<net::dns::connected> made =
@@ -463,13 +464,13 @@ task<result<net::tcp_stream>> session::dial(const http::authority& where, addres
     server_.seeing().reached(note_, made);
     if (!made) co_return std::unexpected(made.error());
     (void)made->socket.set_no_delay(true);
-    co_return net::tcp_stream(std::move(made->socket));
+    co_return net::tls::connection(net::tcp_stream(std::move(made->socket)));
 }
 
 // Connections that wait for their next use hold descriptors: a new one comes first. The kernel may take a moment to
 // give them back.
-task<result<net::tcp_stream>> session::reach(const http::authority& where, address_filter may) {
-    result<net::tcp_stream> made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
+task<result<net::tls::connection>> session::reach(const http::authority& where, address_filter may) {
+    result<net::tls::connection> made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
     if (made || made.error() != errc::too_many_files || server_.pool().size() == 0) co_return made;
     server_.pool().clear();
     for (int tries = 0; tries < 10 && !made && made.error() == errc::too_many_files; ++tries) {
@@ -487,8 +488,8 @@ result<io::socket_address> session::arrived_at() const {
     return client_.local_address();
 }
 
-task<result<net::tcp_stream>> session::reach_for_tunnel(const http::authority& where, address_filter may) {
-    result<net::tcp_stream> made = co_await reach(where, std::move(may));
+task<result<net::tls::connection>> session::reach_for_tunnel(const http::authority& where, address_filter may) {
+    result<net::tls::connection> made = co_await reach(where, std::move(may));
     const socks::proxy_header_version version = server_.group().chosen().send_proxy_protocol;
     if (!made || version == socks::proxy_header_version::none) co_return made;
     const result<io::socket_address> arrived = arrived_at();
@@ -526,7 +527,7 @@ task<verdict> session::open_tunnel() {
         co_return refused;
     }
     address_filter may = admitted();
-    result<net::tcp_stream> origin = co_await reach_for_tunnel(where, std::move(may));
+    result<net::tls::connection> origin = co_await reach_for_tunnel(where, std::move(may));
     if (!origin) {
         const verdict refused = co_await refuse_connect(origin.error(), where);
         co_return refused;
@@ -544,8 +545,8 @@ task<verdict> session::open_tunnel() {
 }
 
 // Its address was allowed to whoever had it made, which may be somebody who is allowed more.
-net::tcp_stream session::take_pooled(const std::string& origin_name) {
-    net::tcp_stream kept = server_.pool().take(origin_name);
+net::tls::connection session::take_pooled(const std::string& origin_name) {
+    net::tls::connection kept = server_.pool().take(origin_name);
     if (kept.is_open() && !admission_.may_reuse(kept)) kept.close();
     return kept;
 }
@@ -558,12 +559,12 @@ task<verdict> session::forward() {
     bool may_reuse = idempotent(request_.head().method) || origin_name == last_origin_;
     last_origin_ = origin_name;
     for (;;) {
-        net::tcp_stream origin = may_reuse ? take_pooled(origin_name) : net::tcp_stream{};
+        net::tls::connection origin = may_reuse ? take_pooled(origin_name) : net::tls::connection{};
         const bool reused = origin.is_open();
         if (may_reuse) note_pooled(origin);
         if (!reused) {
             address_filter may = admitted();
-            result<net::tcp_stream> fresh = co_await reach(where, std::move(may));
+            result<net::tls::connection> fresh = co_await reach(where, std::move(may));
             if (!fresh) {
                 const verdict refused = co_await refuse_connect(fresh.error(), where);
                 co_return refused;

@@ -14,7 +14,7 @@
 #include "http/byte_buffer.hpp"
 #include "http/error_page.hpp"
 #include "http/h1/request_parser.hpp"
-#include "net/tcp.hpp"
+#include "net/tls/connection.hpp"
 #include "proxy/admission.hpp"
 #include "proxy/server.hpp"
 #include "proxy/socks/association.hpp"
@@ -36,7 +36,7 @@ enum class verdict : std::uint8_t {
 
 // What is left to do when the HTTP part, or the SOCKS handshake, is over.
 struct tunnel_plan {
-    net::tcp_stream origin;
+    net::tls::connection origin;
     io::lease to_origin;  // bytes that came right behind the CONNECT
     io::lease to_client;  // bytes that came right behind a 101
     std::string name;
@@ -50,7 +50,7 @@ bool idempotent(http::method which) noexcept;
 class session : public list_hook<session> {
 public:
     // listener: where the client came in, by its place among the options' listeners.
-    session(proxy_server& server, net::tcp_stream& client, std::uint32_t listener = 0)
+    session(proxy_server& server, net::tls::connection& client, std::uint32_t listener = 0)
         : server_(server),
           client_(client),
           admission_(server, client.peer_address().value_or(io::socket_address{}), listener),
@@ -66,7 +66,7 @@ public:
 
     // ---- for the exchange
     proxy_server& server() noexcept { return server_; }
-    net::tcp_stream& client() noexcept { return client_; }
+    net::tls::connection& client() noexcept { return client_; }
     http::h1::request_parser& request() noexcept { return request_; }
     http::byte_buffer& out() noexcept { return out_; }
     request_note& note() noexcept { return note_; }
@@ -102,7 +102,7 @@ public:
     // Sends the last thing we have to say, and sees to it that it arrives.
     task<void> say_last(std::string text);
     // A connection to an origin for a tunnel; with a PROXY header of ours, if that is wanted.
-    task<result<net::tcp_stream>> reach_for_tunnel(const http::authority& where, address_filter may);
+    task<result<net::tls::connection>> reach_for_tunnel(const http::authority& where, address_filter may);
 
 private:
     task<bool> read_proxy_header();
@@ -125,18 +125,18 @@ private:
     task<verdict> open_tunnel();
     task<verdict> forward();
     address_filter admitted();
-    task<result<net::tcp_stream>> dial(const http::authority& where, address_filter may);
-    task<result<net::tcp_stream>> reach(const http::authority& where, address_filter may);
-    net::tcp_stream take_pooled(const std::string& origin_name);
+    task<result<net::tls::connection>> dial(const http::authority& where, address_filter may);
+    task<result<net::tls::connection>> reach(const http::authority& where, address_filter may);
+    net::tls::connection take_pooled(const std::string& origin_name);
     task<verdict> refuse_connect(error why, const http::authority& where);
     bool finish_request();
     void begin_note();
     void note_decision();
     request_words words() const noexcept;
-    void note_pooled(const net::tcp_stream& origin);
+    void note_pooled(const net::tls::connection& origin);
 
     proxy_server& server_;
-    net::tcp_stream& client_;
+    net::tls::connection& client_;
     io::lease input_;  // from the client, not yet consumed
     http::byte_buffer out_;
     http::h1::request_parser request_;

@@ -5,7 +5,7 @@
 namespace co_wq::proxy {
 
 struct upstream_pool::idle_connection : list_hook<idle_connection> {
-    idle_connection(upstream_pool& owner, std::string name, net::tcp_stream kept)
+    idle_connection(upstream_pool& owner, std::string name, net::tls::connection kept)
         : pool(owner),
           origin(std::move(name)),
           stream(std::move(kept)),
@@ -13,7 +13,7 @@ struct upstream_pool::idle_connection : list_hook<idle_connection> {
           watcher(owner.loop_) {}
     upstream_pool& pool;
     std::string origin;
-    net::tcp_stream stream;
+    net::tls::connection stream;
     time_point since;
     counting_scope watcher;  // destroyed first: its task refers to the rest
 };
@@ -31,17 +31,17 @@ void upstream_pool::clear() noexcept {
     timer::cancel();
 }
 
-net::tcp_stream upstream_pool::take(const std::string& origin) {
+net::tls::connection upstream_pool::take(const std::string& origin) {
     const auto found = by_origin_.find(origin);
     if (found == by_origin_.end()) return {};
     idle_connection* one = found->second.back();
-    net::tcp_stream stream = std::move(one->stream);
+    net::tls::connection stream = std::move(one->stream);
     drop(*one);
     delete one;
     return stream;
 }
 
-void upstream_pool::give_back(const std::string& origin, net::tcp_stream stream) {
+void upstream_pool::give_back(const std::string& origin, net::tls::connection stream) {
     while (idle_connection* over = ended_.pop_front()) delete over;
     auto& same = by_origin_[origin];
     if (same.size() >= limit_.pool_per_host_max) return;

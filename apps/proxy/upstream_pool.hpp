@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "net/tcp.hpp"
+#include "net/tls/connection.hpp"
 #include "proxy/options.hpp"
 #include "sync/timer_queue.hpp"
 #include "task/scope.hpp"
@@ -25,9 +25,9 @@ public:
     ~upstream_pool();
 
     // The connection to this origin that was used last; a closed stream if there is none.
-    net::tcp_stream take(const std::string& origin);
+    net::tls::connection take(const std::string& origin);
     // Keeps a connection on which nothing is under way.
-    void give_back(const std::string& origin, net::tcp_stream stream);
+    void give_back(const std::string& origin, net::tls::connection stream);
     void clear() noexcept;
 
     std::size_t size() const noexcept { return size_; }

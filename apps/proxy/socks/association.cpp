@@ -75,7 +75,7 @@ association::~association() {
     if (in_ledger_) server_.group().associations().leave(host_of(who_.client));
 }
 
-result<io::socket_address> association::open(const net::tcp_stream& control, const http::authority& announced) {
+result<io::socket_address> association::open(const net::tls::connection& control, const http::authority& announced) {
     server_group& group = server_.group();
     in_ledger_ = group.associations().enter(host_of(who_.client), group.chosen().udp_per_client);
     if (!in_ledger_) return fail(errc::limit_exceeded);
@@ -99,14 +99,14 @@ result<io::socket_address> association::open(const net::tcp_stream& control, con
     return inner_.local_address();
 }
 
-task<void> association::run(net::tcp_stream& control) {
+task<void> association::run(net::tls::connection& control) {
     net::idle_guard guard(server_.loop(), server_.limit().idle_timeout);
     guard_ = &guard;
     co_await with_scope(guard.scope(), run_tasks(control));
     log::debug("UDP association of {}: {} datagrams out, {} in, {} dropped", who_.client.text(), up_, down_, dropped_);
 }
 
-task<void> association::run_tasks(net::tcp_stream& control) {
+task<void> association::run_tasks(net::tls::connection& control) {
     counting_scope tasks(server_.loop(), &guard_->scope());
     tasks_ = &tasks;
     tasks.spawn(watch(control), "association's connection");
@@ -116,7 +116,7 @@ task<void> association::run_tasks(net::tcp_stream& control) {
 }
 
 // Nothing is to come on the connection but its end.
-task<void> association::watch(net::tcp_stream& control) {
+task<void> association::watch(net::tls::connection& control) {
     for (;;) {
         const result<io::lease> got = co_await control.recv_lease(4096);
         if (!got || got->empty()) break;

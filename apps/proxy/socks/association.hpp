@@ -19,7 +19,7 @@
 #include <unordered_map>
 
 #include "net/idle_guard.hpp"
-#include "net/tcp.hpp"
+#include "net/tls/connection.hpp"
 #include "net/udp.hpp"
 #include "proxy/socks/admit.hpp"
 #include "proxy/socks/message.hpp"
@@ -52,8 +52,8 @@ public:
 
     // announced: from where the client says it will send. The relay's address for the client.
     // Errors: limit_exceeded: the client has as many as it may; busy: so has the proxy; else of the sockets.
-    result<io::socket_address> open(const net::tcp_stream& control, const http::authority& announced);
-    task<void> run(net::tcp_stream& control);
+    result<io::socket_address> open(const net::tls::connection& control, const http::authority& announced);
+    task<void> run(net::tls::connection& control);
     // Bytes of the datagrams that were sent on, to the outside and to the client.
     std::uint64_t bytes_up() const noexcept { return bytes_up_; }
     std::uint64_t bytes_down() const noexcept { return bytes_down_; }
@@ -61,8 +61,8 @@ public:
 private:
     struct batch;
 
-    task<void> run_tasks(net::tcp_stream& control);
-    task<void> watch(net::tcp_stream& control);
+    task<void> run_tasks(net::tls::connection& control);
+    task<void> watch(net::tls::connection& control);
     task<void> from_client();
     task<void> from_outside();
     task<bool> carry_up();

@@ -178,7 +178,7 @@ task<void> handshake::watch_client(cancel_scope& dialling) {
     if (gone) dialling.cancel();
 }
 
-task<result<net::tcp_stream>> handshake::dial() {
+task<result<net::tls::connection>> handshake::dial() {
     cancel_scope dialling;
     counting_scope watching(server_.loop());
     watching.spawn(watch_client(dialling), "client watch");
@@ -188,7 +188,7 @@ task<result<net::tcp_stream>> handshake::dial() {
         if (judged_.reported) (void)tell(about(), judged_);
         return judged_.allowed();
     };
-    result<net::tcp_stream> made =
+    result<net::tls::connection> made =
         co_await with_scope(dialling, session_.reach_for_tunnel(request_.where, std::move(may)));
     co_return made;
 }
@@ -199,7 +199,7 @@ void handshake::note_granted() {
 }
 
 task<std::optional<tunnel_plan>> handshake::connect() {
-    result<net::tcp_stream> origin = co_await dial();
+    result<net::tls::connection> origin = co_await dial();
     if (!origin && origin.error() == errc::stopped) {
         session_.end_note(server_.draining() ? ended::shutdown : ended::reset);
         co_return std::nullopt;

@@ -36,7 +36,7 @@ private:
     task<void> refuse(reply code, std::string_view why);
     task<std::optional<tunnel_plan>> connect();
     task<std::optional<tunnel_plan>> associate();
-    task<result<net::tcp_stream>> dial();
+    task<result<net::tls::connection>> dial();
     task<void> watch_client(cancel_scope& dialling);
     question about() const noexcept;
     decision judged();
