@@ -25,7 +25,7 @@ task<refusal> admission::ask(std::string_view method, const http::authority& whe
         version_ = now;
         rules_ = server_.group().rules();
     }
-    user_.clear();
+    user_ = certified_;
     what_.user = {};
     what_.method = method;
     what_.host = where.host;

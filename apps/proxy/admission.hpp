@@ -63,6 +63,9 @@ public:
     std::string_view rule() const noexcept { return rule_; }
     const std::shared_ptr<const policy::engine>& rules() const noexcept { return rules_; }
     std::uint32_t listener() const noexcept { return what_.listener; }
+    // A user by the certificate it has shown; empty: it is nobody that is known.
+    void set_certified(std::string name) noexcept { certified_ = std::move(name); }
+    const std::string& certified() const noexcept { return certified_; }
     void set_client(const io::socket_address& client) noexcept;  // when somebody else says who it is
 
 private:
@@ -73,7 +76,7 @@ private:
     unsigned version_;  // of the rules
     std::shared_ptr<const policy::engine> rules_;
     policy::question what_;
-    std::string user_;
+    std::string user_, certified_;
     std::string_view rule_;
     policy::decision denied_;
 };

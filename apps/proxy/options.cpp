@@ -9,6 +9,7 @@
 #include "proxy/config/config_file.hpp"
 #include "proxy/config/units.hpp"
 #include "proxy/policy/engine.hpp"
+#include "proxy/tls_doors.hpp"
 #include "proxy/version.hpp"
 
 namespace co_wq::proxy {
@@ -44,6 +45,8 @@ struct teller {
 // The options that are words, as they were given.
 struct given_words {
     std::string reactor = "auto", level = "info", chaos, config, connect_ports, name_servers, send_proxy_protocol;
+    policy::tls_files tls;
+    int tls_port = -1;
     std::vector<std::string> allow, deny, allow_addresses, allow_clients, users, proxy_protocol_from;
     bool quiet = false, verbose = false, append = false, version = false, check_config = false, report = false;
 
@@ -113,6 +116,19 @@ void define_policy(CLI::App& app, options& out, given_words& given) {
         ->type_name("LIST");
     repeated("--users", given.users, "demand a user of this htpasswd file; may be repeated");
     app.add_flag("--report", given.report, "only log what the rules would deny");
+}
+
+void define_tls(CLI::App& app, given_words& given) {
+    app.add_option("--tls-port", given.tls_port, "speak TLS with clients on this port, besides the other; 0 for any")
+        ->check(CLI::Range(0, 65535))
+        ->type_name("PORT");
+    app.add_option("--tls-certificate", given.tls.certificate, "what is shown there: PEM, with its issuers' behind it")
+        ->type_name("FILE");
+    app.add_option("--tls-key", given.tls.key, "its private key, if it is not in the same file")->type_name("FILE");
+    app.add_option("--tls-client-ca", given.tls.client_ca,
+                   "demand a client certificate signed by one of these; its common name is the user")
+        ->type_name("FILE");
+    app.add_flag("--tls-client-optional", given.tls.client_optional, "a client may also show no certificate");
 }
 
 void define_arrival(CLI::App& app, options& out, given_words& given) {
@@ -247,8 +263,34 @@ std::string make_policy(const given_words& given, policy::settings& out) {
     return wrong;
 }
 
+// The listener of --tls-port, which is named "tls": one of the file that has this name gives way.
+std::string add_tls_listener(const given_words& given, const options& out, std::vector<policy::listener>& all) {
+    const policy::tls_files& files = given.tls;
+    if (given.tls_port < 0) {
+        const bool any = files.used() || !files.key.empty() || !files.client_ca.empty() || files.client_optional;
+        return any ? "--tls-certificate and what belongs to it are for --tls-port: name the port" : "";
+    }
+    if (!files.used()) return "--tls-port: name the certificate with --tls-certificate FILE and its key with --tls-key";
+    if (files.client_optional && files.client_ca.empty())
+        return "--tls-client-optional: no client certificate is asked for without --tls-client-ca";
+    std::erase_if(all, [](const policy::listener& each) { return each.name == "tls"; });
+    policy::listener& one = all.emplace_back();
+    one.name = "tls";
+    const result<io::socket_address> where =
+        io::socket_address::parse(out.host, static_cast<std::uint16_t>(given.tls_port));
+    one.where = where.value_or(io::socket_address::loopback(0));
+    one.tls = files;
+    for (const policy::listener& other : all)
+        if (&other != &one && one.where.port() != 0 && other.where == one.where)
+            return "--tls-port " + std::to_string(given.tls_port) + ": the port of listener \"" + other.name + "\"";
+    const tls_read read = read_tls(one);
+    if (!read.problem) return {};
+    const std::string option = read.problem->key == "client_ca" ? "client-ca" : read.problem->key;
+    return "--tls-" + option + " " + read.problem->what;
+}
+
 // The listeners of the file, or the one of --host and --port; these move the first one of the file and drop the others.
-std::string make_listeners(const CLI::App& app, options& out) {
+std::string make_listeners(const CLI::App& app, const given_words& given, options& out) {
     auto& all = out.rules.listeners;
     const bool host_given = app.count("--host") > 0, port_given = app.count("--port") > 0;
     if (!all.empty() && !host_given) out.host = all.front().where.host();
@@ -258,6 +300,7 @@ std::string make_listeners(const CLI::App& app, options& out) {
     if (all.empty()) all.push_back({.name = "main"});
     if (host_given || port_given) all.resize(1);
     all.front().where = *where;
+    if (std::string wrong = add_tls_listener(given, out, all); !wrong.empty()) return wrong;
     for (policy::listener& each : all) each.open |= out.open;
     return {};
 }
@@ -293,7 +336,7 @@ std::string apply(const CLI::App& app, const given_words& given, options& out, c
     if (!given.name_servers.empty()) out.names.servers = given.name_servers;
     if (text.empty()) text = apply_arrival(given, out);
     if (text.empty()) (void)check_seeing(out.seeing, text);
-    if (text.empty()) text = make_listeners(app, out);
+    if (text.empty()) text = make_listeners(app, given, out);
     for (policy::listener& each : out.rules.listeners) each.introduced = !out.proxy_protocol_from.empty();
     if (text.empty()) text = make_policy(given, out.rules);
     if (text.empty() && wrong.empty()) text = wrong_with_listeners(out.rules);
@@ -312,6 +355,7 @@ parse_outcome read_words(int count, char** words, CLI::App& app, options& out, g
     define_policy(app, out, given);
     define_limits(app, out.limit);
     define_arrival(app, out, given);
+    define_tls(app, given);
     add_seeing_options(app, out.seeing);
     const CLI::App* explain = define_explain(app, out.explain);
     try {

@@ -10,16 +10,17 @@ bool names_pac_file(std::string_view path) noexcept {
 }
 
 // An authority holds no character that could end the string it stands in (http/target.hpp).
-void write_pac_answer(http::byte_buffer& out, const http::authority& here, bool without_body, bool keep_alive) {
+void write_pac_answer(http::byte_buffer& out, const http::authority& here, bool secured, bool without_body,
+                      bool keep_alive) {
     http::byte_buffer name;
     http::append_authority(name, here);
     const std::string script = fmt::format(
         "function FindProxyForURL(url, host) {{\n"
         "    if (isPlainHostName(host) || host == \"127.0.0.1\" || host == \"::1\" ||\n"
         "        dnsDomainIs(host, \".localhost\")) return \"DIRECT\";\n"
-        "    return \"PROXY {}\";\n"
+        "    return \"{} {}\";\n"
         "}}\n",
-        name.text());
+        secured ? "HTTPS" : "PROXY", name.text());
     out.append(
         fmt::format("HTTP/1.1 200 OK\r\n"
                     "Content-Type: application/x-ns-proxy-autoconfig\r\n"

@@ -14,7 +14,8 @@ namespace co_wq::proxy {
 // Whether this origin-form path names the file; a query is allowed.
 bool names_pac_file(std::string_view path) noexcept;
 
-// The whole answer. here: how the client calls us.
-void write_pac_answer(http::byte_buffer& out, const http::authority& here, bool without_body, bool keep_alive);
+// The whole answer. here: how the client calls us; secured: over TLS.
+void write_pac_answer(http::byte_buffer& out, const http::authority& here, bool secured, bool without_body,
+                      bool keep_alive);
 
 }  // namespace co_wq::proxy

@@ -12,6 +12,7 @@ read_again_result read_again(const program& self) {
     const parse_outcome outcome =
         parse_options(static_cast<int>(words.size()), pointers.data(), read.chosen, &read.problems);
     if (outcome != parse_outcome::run && read.problems.empty()) read.problems.emplace_back("nothing to run");
+    if (read.problems.empty()) read.tls = read_tls(read.chosen.rules.listeners);
     return read;
 }
 

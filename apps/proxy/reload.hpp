@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "proxy/options.hpp"
+#include "proxy/tls_doors.hpp"
 
 namespace co_wq::proxy {
 
 struct read_again_result {
     options chosen;
-    std::vector<std::string> problems;  // any: chosen is of no use
+    std::vector<tls_read> tls;          // of its listeners
+    std::vector<std::string> problems;  // any: the others are of no use
 };
 read_again_result read_again(const program& self);
 

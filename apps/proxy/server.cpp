@@ -157,7 +157,7 @@ task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener)
     std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, listener));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();
     http_part.reset();
-    if (!tunnel) co_return;
+    if (!tunnel) co_return client.close();
     if (tunnel->relay) {
         co_await tunnel->relay->run(client);
         if (tunnel->live) {
@@ -165,6 +165,7 @@ task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener)
             tunnel->live->carried_before(false, tunnel->relay->bytes_down());
             tunnel->live->finish({.forth = {.end = net::end_reason::eof}, .back = {.end = net::end_reason::eof}});
         }
+        client.close();
     } else {
         co_await run_tunnel(*this, client, std::move(*tunnel));
     }
@@ -216,7 +217,7 @@ server_group::server_group(const options& chosen)
     if (listeners.empty()) {
         const result<io::socket_address> where = io::socket_address::parse(options_.host, options_.port);
         CO_WQ_REQUIRE(where.has_value(), "the options' host is a numeric address");
-        listeners.push_back({.name = "main", .where = *where});
+        listeners.push_back({.name = "main", .where = *where, .tls = {}});
     }
     for (const policy::listener& each : listeners) where_.push_back(each.where);
     publish(options_.rules);
@@ -249,8 +250,9 @@ void server_group::publish(policy::settings chosen) {
 }
 
 int server_group::run() {
-    const result<void> opened = open_listeners();
-    if (!opened || !open_admin() || !open_seeing() || !become_user()) return 1;
+    const std::string wrong = tls_.open(options_.rules.listeners);
+    if (!wrong.empty()) log::error("{}", on_one_line(wrong));
+    if (!wrong.empty() || !open_listeners() || !open_admin() || !open_seeing() || !become_user()) return 1;
     close_spare();
     publish(options_.rules);  // which may have to know the ports that the system chose
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
@@ -400,9 +402,10 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
         start_admin(loop, admin, signals);
         signals.spawn(watch_reopen(loop), "reopen");
         signals.spawn(watch_reload(loop), "reload");
-        for (const io::socket_address& each : where_)
-            log::info("listening on {} ({} {}, {}, at most {} connections)", each.text(), options_.threads,
-                      options_.threads == 1 ? "loop" : "loops", loop.reactor_reason(), connections_max_);
+        for (std::size_t place = 0; place < where_.size(); ++place)
+            log::info("listening on {} ({}{} {}, {}, at most {} connections)", where_[place].text(),
+                      tls_.at(place) ? "TLS, " : "", options_.threads, options_.threads == 1 ? "loop" : "loops",
+                      loop.reactor_reason(), connections_max_);
         if (options_.chaos.rate > 0)
             log::warn("--chaos {}:{}: completions are delayed, put out of order and cancelled on purpose",
                       options_.chaos.seed, options_.chaos.rate);
@@ -465,11 +468,16 @@ task<void> server_group::reload() {
     auto read = [self = options_.self] { return read_again(self); };
     read_again_result now = co_await reader_->run(std::move(read));
     if (now.problems.empty()) {
+        const std::string wrong = tls_.check(now.tls);
+        if (!wrong.empty()) now.problems.push_back(wrong);
+    }
+    if (now.problems.empty()) {
         const std::string wrong = set_rules(std::move(now.chosen.rules));
         if (!wrong.empty()) now.problems.push_back(wrong);
     }
     if (now.problems.empty()) {
-        log::info("reloaded: rules and users (what else has changed, an upgrade with SIGUSR2 takes)");
+        tls_.reload(std::move(now.tls));
+        log::info("reloaded: rules, users and certificates (what else has changed, an upgrade with SIGUSR2 takes)");
         co_return;
     }
     for (const std::string& each : now.problems) log::error("reload: {}", on_one_line(each));

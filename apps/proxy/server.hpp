@@ -16,6 +16,7 @@
 #include "proxy/policy/credentials.hpp"
 #include "proxy/seeing/seeing.hpp"
 #include "proxy/socks/association.hpp"
+#include "proxy/tls_doors.hpp"
 #include "proxy/upstream_pool.hpp"
 #include "task/scope.hpp"
 #include "task/thread_pool.hpp"
@@ -51,6 +52,8 @@ public:
     // Asks each loop to bring its figures up to date, and waits for none.
     void refresh_figures();
     // Asks each loop for its tunnels; how many loops.
+    // The TLS of the listener at this place; null: it speaks none.
+    const net::tls::server_context* tls_of(std::size_t listener) const noexcept { return tls_.at(listener); }
     std::size_t survey(const std::shared_ptr<tunnel_survey>& into);
     void unreserve() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
     // The rules of this moment; whoever is under way keeps those it began with. Any thread.
@@ -105,6 +108,7 @@ private:
     proxy::seeing seeing_;
     io::runtime runtime_;
     std::vector<io::socket_address> where_;  // the listeners, as bound
+    tls_doors tls_;
     std::atomic<std::uint32_t> connections_{0};
     // Those of each of the options' listeners: at least one for each loop, which its server takes over.
     std::vector<std::vector<io::native_handle>> listeners_;

@@ -1,7 +1,5 @@
 #include "proxy/session.hpp"
 
-#include <algorithm>
-
 #include "http/forward.hpp"
 #include "net/dns/connect_host.hpp"
 #include "proxy/exchange.hpp"
@@ -98,6 +96,10 @@ task<std::optional<tunnel_plan>> session::run() {
         if (!known) co_return std::nullopt;
         if (introduced_as_) admission_.set_client(client_address());
     }
+    if (const net::tls::server_context* const context = server_.group().tls_of(admission_.listener())) {
+        const bool secured = co_await secure(*context);
+        if (!secured) co_return std::nullopt;
+    }
     for (;;) {
         const bool there = co_await read_head();
         if (speaks_socks_) {
@@ -142,38 +144,6 @@ task<bool> session::fill_input_idly(time_point until) {
 task<bool> session::fill_input_until(time_point until) {
     const bool got = co_await with_deadline(until, fill_input());
     co_return got;
-}
-
-io::socket_address session::client_address() const {
-    if (introduced_as_ && introduced_as_->source.family() != io::address_family::none) return introduced_as_->source;
-    return client_.peer_address().value_or(io::socket_address{});
-}
-
-// A trusted source says first who its client is. Who else says that is seen as what it is when HTTP looks at it.
-task<bool> session::read_proxy_header() {
-    const result<io::socket_address> peer = client_.peer_address();
-    if (!peer) co_return false;
-    const auto& trusted = server_.group().chosen().proxy_protocol_from;
-    const bool expected = std::any_of(trusted.begin(), trusted.end(),
-                                      [&](const socks::address_block& each) { return each.contains(*peer); });
-    if (!expected) co_return true;
-    introduced_as_ = std::make_unique<socks::proxy_header>();
-    std::string have;
-    time_point deadline = server_.loop().now() + server_.limit().header_timeout;
-    for (;;) {
-        const_bytes left = input_.data();
-        const socks::step now = socks::gather(
-            have, left, [&](const_bytes so_far) { return socks::parse_proxy_header(so_far, *introduced_as_); });
-        input_.consume(input_.size() - left.size());
-        if (now.what == socks::progress::done) co_return true;
-        if (now.what == socks::progress::wrong) {
-            ++server_.count().refused;
-            log::warn("{} is trusted to send a PROXY header and does not: {}", peer->text(), introduced_as_->why);
-            co_return false;
-        }
-        const bool more = co_await fill_input_idly(deadline);
-        if (!more) co_return false;
-    }
 }
 
 // Between requests nothing is held, and the server may end us.
@@ -445,8 +415,8 @@ task<verdict> session::answer_pac() {
     log_answer(200);
     out_.clear();
     http::authority here = head.authority();
-    if (here.port == 0) here.port = http::http_port;
-    write_pac_answer(out_, here, head.method == http::method::head, keep);
+    if (here.port == 0) here.port = client_.secured() ? http::https_port : http::http_port;
+    write_pac_answer(out_, here, client_.secured(), head.method == http::method::head, keep);
     const result<void> sent = co_await send_out();
     co_return sent&& keep ? verdict::next_request : verdict::close;
 }
@@ -479,13 +449,6 @@ task<result<net::tls::connection>> session::reach(const http::authority& where, 
         made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
     }
     co_return made;
-}
-
-// Where the client arrived, as it sees it.
-result<io::socket_address> session::arrived_at() const {
-    if (introduced_as_ && introduced_as_->destination.family() != io::address_family::none)
-        return introduced_as_->destination;
-    return client_.local_address();
 }
 
 task<result<net::tls::connection>> session::reach_for_tunnel(const http::authority& where, address_filter may) {

@@ -106,6 +106,8 @@ public:
 
 private:
     task<bool> read_proxy_header();
+    task<bool> secure(net::tls::server_context context);
+    task<result<net::tls::stream>> shake_hands(net::tls::server_context context);
     task<bool> fill_input_until(time_point until);
     result<io::socket_address> arrived_at() const;
     task<bool> read_head();

@@ -38,6 +38,7 @@ struct authority {
 };
 
 inline constexpr std::uint16_t http_port = 80;
+inline constexpr std::uint16_t https_port = 443;
 
 // host [":" port]. Without a default_port the port must be there. On refusal where is unspecified.
 checked parse_authority(std::string_view text, std::optional<std::uint16_t> default_port, authority& where);

@@ -1,5 +1,6 @@
 """The config file: what it says is done, flags override it, every error is explained; explain names the rule."""
 import re
+import shutil
 import unittest
 from pathlib import Path
 
@@ -162,10 +163,13 @@ class Check(ConfigTest):
         self.assertRegex(done.stdout, r"\.toml: ok\n$")
 
     def test_the_examples_in_the_documents_are_right(self):
-        examples = re.findall(r"```toml\n(.*?)```", (DOCUMENTS / "policy.md").read_text(), re.DOTALL)
-        self.assertTrue(examples)
+        examples = [text for page in ("policy.md", "tls.md")
+                    for text in re.findall(r"```toml\n(.*?)```", (DOCUMENTS / page).read_text(), re.DOTALL)]
+        self.assertGreater(len(examples), 1)
         for text in examples:
             file = self.file(text)
+            for mine, name in (("site.pem", "proxy.pem"), ("site.key", "proxy.key"), ("ca.pem", "clients.pem")):
+                shutil.copy(self.authority().folder / mine, file.parent / name)
             (file.parent / "staff.htpasswd").write_text(ALICE)
             (file.parent / "ci.htpasswd").write_text(CAROL.replace("carol", "builder"))
             self.check(file, 0)

@@ -203,11 +203,16 @@ class Authority:
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                       "-subj", "/CN=co_wq test authority", "-keyout", "ca.key", "-out", "ca.pem",
                       "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign")
+        self.issue("site", "localhost", f"subjectAltName={names}")
+
+    def issue(self, file: str, name: str, extensions: str) -> tuple[Path, Path]:
+        """A certificate with this common name, and its key."""
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                      "-subj", "/CN=localhost", "-keyout", "site.key", "-out", "site.csr")
-        (self.folder / "names").write_text(f"subjectAltName={names}\n")
-        self._openssl("x509", "-req", "-in", "site.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                      "-days", "2", "-extfile", "names", "-out", "site.pem")
+                      "-subj", f"/CN={name}", "-keyout", f"{file}.key", "-out", f"{file}.csr")
+        (self.folder / "extensions").write_text(extensions + "\n")
+        self._openssl("x509", "-req", "-in", f"{file}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                      "-days", "2", "-extfile", "extensions", "-out", f"{file}.pem")
+        return self.folder / f"{file}.pem", self.folder / f"{file}.key"
 
     def _openssl(self, *arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, stdout=subprocess.DEVNULL,

@@ -63,7 +63,8 @@ class Options(unittest.TestCase):
                        "--allow", "--deny", "--allow-address", "--allow-client", "--connect-ports", "--users",
                        "--report", "--dns-servers", "explain",
                        "--access-log", "--access-log-format", "--access-log-sample", "--access-log-query",
-                       "--admin", "--admin-open"):
+                       "--admin", "--admin-open", "--tls-port", "--tls-certificate", "--tls-key", "--tls-client-ca",
+                       "--tls-client-optional"):
             self.assertIn(option, done.stdout)
 
     def test_version(self):

@@ -9,6 +9,7 @@
 #include "proxy/config/units.hpp"
 #include "proxy/policy/engine.hpp"
 #include "proxy/policy/user_table.hpp"
+#include "proxy/tls_doors.hpp"
 
 namespace co_wq::proxy::config {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 using policy::action;
 
 constexpr std::array<std::string_view, 2> actions{"allow", "deny"};
+constexpr std::array<std::string_view, 2> tls_versions{"1.2", "1.3"};
 
 void read_action(table_reader& from, std::string_view key, action& out) {
     std::string word = out == action::allow ? "allow" : "deny";
@@ -85,6 +87,28 @@ void read_policy(table_reader& from, policy::settings& out) {
     out.policies.push_back(std::move(one));
 }
 
+// The files are read and checked when everything else about the listener is known: it is named in what is wrong.
+void read_tls_files(table_reader& from, policy::listener& into) {
+    policy::tls_files& files = into.tls;
+    files.where = from.file().origin_of(from.where());
+    const auto path = [&from](std::string_view key, std::string& file) {
+        from.text(key, file);
+        if (!file.empty()) file = from.file().path(file);
+    };
+    path("certificate", files.certificate);
+    path("key", files.key);
+    path("client_ca", files.client_ca);
+    from.flag("client_optional", files.client_optional);
+    std::string minimum = "1.2";
+    from.word("minimum", tls_versions, minimum);
+    files.only_1_3 = minimum == "1.3";
+    if (files.certificate.empty())
+        return from.file().complain(from.where(), "TLS without a certificate: write certificate = \"proxy.pem\"");
+    if (files.client_optional && files.client_ca.empty())
+        from.complain("client_optional", "no client certificate is asked for: write client_ca = \"clients.pem\"");
+    if (const tls_read read = read_tls(into); read.problem) from.complain(read.problem->key, read.problem->what);
+}
+
 void read_listener(table_reader& from, policy::settings& out) {
     policy::listener one;
     one.from = from.file().origin_of(from.where());
@@ -96,6 +120,7 @@ void read_listener(table_reader& from, policy::settings& out) {
     from.number("port", 0, 65535, [&](std::uint64_t given) { port = static_cast<std::uint16_t>(given); });
     from.text("policy", one.policy);
     from.flag("open", one.open);
+    from.table("tls", [&](table_reader& tls) { read_tls_files(tls, one); });
     const result<io::socket_address> where = io::socket_address::parse(address, port);
     if (!where) from.complain("address", "not a numeric address: write \"127.0.0.1\", \"0.0.0.0\" or \"::1\"");
     one.where = where.value_or(io::socket_address::loopback(port));
@@ -143,7 +168,7 @@ public:
         for (const policy::policy& each : chosen_.policies)
             for (const policy::rule& one : each.rules) check_rule(one);
         for (const policy::policy& each : chosen_.policies)
-            if (each.require_user.value_or(false) && chosen_.users.empty())
+            if (each.require_user.value_or(false) && !has_users())
                 complain(each.where, "require_user without users: nobody could get in; add [[users]]");
         for (const policy::listener& each : chosen_.listeners)
             if (policy::serves_everybody(chosen_, each))
@@ -176,12 +201,17 @@ private:
         for (const std::string& each : one.listeners)
             if (std::find(listeners_.begin(), listeners_.end(), each) == listeners_.end())
                 unknown(one.where, "listener", each, listeners_);
-        if (!one.users.empty() && chosen_.users.empty())
+        if (!one.users.empty() && !has_users())
             complain(one.where, "a rule about users, but there are none: add [[users]]");
         for (const std::string& each : one.users)
-            if (each != "*" && !chosen_.users.empty() && !known(each))
+            if (each != "*" && !chosen_.users.empty() && !certificates_name_users() && !known(each))
                 complain(one.where, fmt::format("no user file knows the user \"{}\"", each));
     }
+    bool certificates_name_users() const {
+        return std::any_of(chosen_.listeners.begin(), chosen_.listeners.end(),
+                           [](const policy::listener& each) { return !each.tls.client_ca.empty(); });
+    }
+    bool has_users() const { return !chosen_.users.empty() || certificates_name_users(); }
     bool known(const std::string& user) const {
         return std::any_of(chosen_.users.begin(), chosen_.users.end(),
                            [&](const policy::user_file& each) { return !each.table || each.table->find(user); });

@@ -281,7 +281,7 @@ bool denies_somebody(const rule& one) noexcept {
 }  // namespace
 
 bool serves_everybody(const settings& chosen, const listener& one) noexcept {
-    if (one.loopback() || one.open) return false;
+    if (one.loopback() || one.open || one.tls.knows_clients()) return false;
     const std::string_view wanted = one.policy.empty() ? std::string_view("default") : std::string_view(one.policy);
     for (const policy& each : chosen.policies) {
         if (each.name != wanted) continue;

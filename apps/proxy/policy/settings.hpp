@@ -57,6 +57,20 @@ struct policy {
     std::vector<rule> rules{};          // the first that matches decides
 };
 
+// A listener's TLS, by its files; see net/tls/server_context.hpp.
+struct tls_files {
+    std::string certificate{};  // PEM: its own and its issuers'; empty: the listener speaks no TLS
+    std::string key{};          // PEM; empty: it stands in the certificate's file
+    std::string client_ca{};    // PEM: who signs the certificates of clients; empty: none is asked for
+    bool client_optional = false;  // a client may show none, and is nobody that is known then
+    bool only_1_3 = false;
+    origin where{};
+
+    bool used() const noexcept { return !certificate.empty(); }
+    // Nobody gets in without a certificate.
+    bool knows_clients() const noexcept { return !client_ca.empty() && !client_optional; }
+};
+
 struct listener {
     std::string name{};
     io::socket_address where{};
@@ -65,6 +79,7 @@ struct listener {
     // Others say who its clients are (PROXY protocol): it is as public as they are, wherever it listens.
     bool introduced = false;
     bool loopback() const noexcept { return where.is_loopback() && !introduced; }
+    tls_files tls{};
     origin from{};
 };
 

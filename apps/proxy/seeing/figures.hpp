@@ -87,6 +87,7 @@ struct alignas(64) loop_figures {
     figure tunnels;
     figure refused;
     figure accept_errors;
+    figure tls_handshakes, tls_failures;  // with clients
     figure tunnels_current;
     std::array<std::array<figure, status_classes>, methods_counted> answered;  // ended, tunnels at their beginning
     std::array<figure, static_cast<std::size_t>(refusal_reason::count)> refused_by;

@@ -62,6 +62,8 @@ constexpr row rows[] = {
     {"connections_total", "counter", "Connections of clients that were accepted.", &loop_figures::connections},
     {"accept_errors_total", "counter", "Accepts that failed, for want of descriptors or memory.",
      &loop_figures::accept_errors},
+    {"tls_handshakes_total", "counter", "TLS handshakes with clients.", &loop_figures::tls_handshakes},
+    {"tls_handshake_failures_total", "counter", "Those that failed.", &loop_figures::tls_failures},
     {"open_tunnels", "gauge", "Tunnels now.", &loop_figures::tunnels_current},
     {"tunnels_total", "counter", "Tunnels that stood: by CONNECT or by an upgrade.", &loop_figures::tunnels},
     {"upstream_connects_total", "counter", "Connections to origins that were made.", &loop_figures::connects},

@@ -63,7 +63,8 @@ question handshake::about() const noexcept {
 
 // Up to the request; false: there is none, and what was to be said was said.
 task<bool> handshake::negotiate() {
-    who_ = {session_.admission().rules(), session_.admission().listener(), unmapped(session_.client_address()), {}};
+    who_ = {session_.admission().rules(), session_.admission().listener(), unmapped(session_.client_address()),
+            session_.admission().certified()};
     const bool version4 = as_text(session_.input().data()).front() == 4;
     if (!version4) {
         const bool agreed = co_await agree_on_method();
@@ -81,7 +82,8 @@ task<bool> handshake::agree_on_method() {
     const progress come = co_await read(parse);
     if (come != progress::done) co_return false;
     // who shows no password is nobody that is known: whether that is enough, the rules say
-    const bool with_password = who_.rules->has_users() && offered.user_password;
+    const bool certified = !who_.user.empty() && offered.no_authentication;
+    const bool with_password = !certified && who_.rules->has_users() && offered.user_password;
     if (!with_password && !offered.no_authentication) {
         log::debug("SOCKS 5: the client offers no method of ours");
         note_refusal(407, "no method of authentication in common");

@@ -51,6 +51,18 @@ std::string_view view_of(const ASN1_STRING* text) noexcept {
             static_cast<std::size_t>(ASN1_STRING_length(text))};
 }
 
+std::string common_name_of(X509_NAME* name) {
+    const int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+    if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0) return {};
+    unsigned char* text = nullptr;
+    const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    if (size < 0) return {};
+    std::string made(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
+    OPENSSL_free(text);
+    const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    return std::any_of(made.begin(), made.end(), control) ? std::string() : made;
+}
+
 std::string address_text(std::string_view raw) {
     const auto at = [raw](std::size_t i) { return static_cast<std::uint8_t>(raw[i]); };
     if (raw.size() == 4) {
@@ -113,6 +125,7 @@ result<certificate> certificate::from_native(const x509_st* native) {
     made.der_.assign(reinterpret_cast<std::byte*>(der), reinterpret_cast<std::byte*>(der) + size);
     OPENSSL_free(der);
     made.subject_ = text_of(X509_get_subject_name(native));
+    made.common_name_ = common_name_of(X509_get_subject_name(native));
     made.issuer_ = text_of(X509_get_issuer_name(native));
     made.serial_ = text_of(X509_get0_serialNumber(native));
     made.not_before_ = moment_of(X509_get0_notBefore(native));

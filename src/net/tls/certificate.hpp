@@ -33,6 +33,8 @@ public:
     // "CN=example.net,O=Example" (RFC 4514), in UTF-8; control characters are escaped.
     const std::string& subject() const noexcept { return subject_; }
     const std::string& issuer() const noexcept { return issuer_; }
+    // The subject's common name in UTF-8. Empty: there is none, there are several, or it has control characters.
+    const std::string& common_name() const noexcept { return common_name_; }
     // In hexadecimal digits, upper case.
     const std::string& serial() const noexcept { return serial_; }
     // The alternative names of the subject: DNS names, also with a wildcard, and addresses, both in lower case. A name
@@ -46,7 +48,7 @@ public:
 
 private:
     std::vector<std::byte> der_;
-    std::string subject_, issuer_, serial_;
+    std::string subject_, issuer_, common_name_, serial_;
     std::vector<std::string> dns_names_, addresses_;
     std::chrono::sys_seconds not_before_{}, not_after_{};
     std::array<std::byte, 32> fingerprint_{};

@@ -117,7 +117,9 @@ class Undici(Script):
         return ["node", SCRIPTS / "fetch_undici.js"]
 
     def variables(self) -> dict[str, str]:
-        return {"NODE_PATH": "/usr/share/nodejs", "NODE_EXTRA_CA_CERTS": str(self.lane.ca), "NODE_NO_WARNINGS": "1"}
+        # Node 18 tries one address only, and the proxy listens on 127.0.0.1
+        return {"NODE_PATH": "/usr/share/nodejs", "NODE_EXTRA_CA_CERTS": str(self.lane.ca), "NODE_NO_WARNINGS": "1",
+                "NODE_OPTIONS": "--dns-result-order=ipv4first"}
 
 
 class Go(Script):
