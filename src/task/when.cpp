@@ -13,7 +13,7 @@ void fan_out::destroy_children() noexcept {
 bool fan_out::start(promise_base& parent) {
     enter(parent);
     if (parent.has_env()) env_ = parent.env();
-    if (env_.scope) cancel_.attach(*env_.scope);
+    if (env_.scope && env_.scope != &cancel_) cancel_.attach(*env_.scope);
     env_.scope = &cancel_;
     running_ = children_.size();
     for (promise_base* child : children_) child->link_to(*this, &env_);

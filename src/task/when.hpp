@@ -2,6 +2,8 @@
 //
 // when_all:   starts all, waits for all. The first exception cancels the others, which are still joined, and is
 //             rethrown. Results come in order; void becomes std::monostate.
+// when_all_in: the same under a cancel scope that the caller holds, as with_scope has it for one task; a failing child
+//             cancels that scope. It outlives the await.
 // when_any:   starts all; the first to end decides. The others are cancelled and joined before it returns, so no
 //             loser runs on. A loser's result is dropped, its exception too.
 // Threads:    children run on the awaiting task's queue.
@@ -39,14 +41,14 @@ or_monostate<T> take_result(promise_base& child) {
     }
 }
 
-// The part of a fan-out that does not depend on types: children run in a cancel scope of their own.
+// The part of a fan-out that does not depend on types: children run in the given cancel scope.
 class fan_out : public awaiter_base {
 public:
     enum class mode : unsigned char { all, any };
 
 protected:
-    fan_out(std::span<promise_base*> children, mode how) noexcept
-        : awaiter_base(ops), children_(children), mode_(how) {}
+    fan_out(cancel_scope& scope, std::span<promise_base*> children, mode how) noexcept
+        : awaiter_base(ops), children_(children), mode_(how), cancel_(scope) {}
     ~fan_out();
 
     // True: suspended. False: everything has ended already.
@@ -69,15 +71,15 @@ private:
     mode mode_;
     bool starting_ = false;
     task_env env_;
-    cancel_scope cancel_;
+    cancel_scope& cancel_;
 };
 
 template <class... Ts>
-class when_all_awaiter : public fan_out {
+class when_all_in_awaiter : public fan_out {
 public:
-    ~when_all_awaiter() { destroy_children(); }
-    explicit when_all_awaiter(task<Ts>&&... tasks) noexcept
-        : fan_out(slots_, mode::all), slots_{&std::move(tasks).release()...} {}
+    ~when_all_in_awaiter() { destroy_children(); }
+    explicit when_all_in_awaiter(cancel_scope& scope, task<Ts>&&... tasks) noexcept
+        : fan_out(scope, slots_, mode::all), slots_{&std::move(tasks).release()...} {}
     bool await_ready() const noexcept { return sizeof...(Ts) == 0; }
     template <task_promise Promise>
     bool await_suspend(std::coroutine_handle<Promise> waiting) {
@@ -97,8 +99,19 @@ private:
     std::array<promise_base*, sizeof...(Ts)> slots_;
 };
 
+// The scope of a fan-out that is given none: a base, so that it outlives the children.
+struct own_scope {
+    cancel_scope own;
+};
+
+template <class... Ts>
+class when_all_awaiter : own_scope, public when_all_in_awaiter<Ts...> {
+public:
+    explicit when_all_awaiter(task<Ts>&&... tasks) noexcept : when_all_in_awaiter<Ts...>(own, std::move(tasks)...) {}
+};
+
 template <class T>
-class when_all_range_awaiter : public fan_out {
+class when_all_range_awaiter : own_scope, public fan_out {
 public:
     ~when_all_range_awaiter() { destroy_children(); }
     explicit when_all_range_awaiter(std::vector<task<T>>&& tasks) : when_all_range_awaiter(release(tasks)) {}
@@ -118,7 +131,7 @@ public:
 
 private:
     explicit when_all_range_awaiter(std::vector<promise_base*>&& slots)
-        : fan_out(slots, mode::all), slots_(std::move(slots)) {}
+        : fan_out(own, slots, mode::all), slots_(std::move(slots)) {}
     static std::vector<promise_base*> release(std::vector<task<T>>& tasks) {
         std::vector<promise_base*> slots;
         slots.reserve(tasks.size());
@@ -129,11 +142,11 @@ private:
 };
 
 template <class... Ts>
-class when_any_awaiter : public fan_out {
+class when_any_awaiter : own_scope, public fan_out {
 public:
     ~when_any_awaiter() { destroy_children(); }
     explicit when_any_awaiter(task<Ts>&&... tasks) noexcept
-        : fan_out(slots_, mode::any), slots_{&std::move(tasks).release()...} {}
+        : fan_out(own, slots_, mode::any), slots_{&std::move(tasks).release()...} {}
     bool await_ready() const noexcept { return false; }
     template <task_promise Promise>
     bool await_suspend(std::coroutine_handle<Promise> waiting) {
@@ -159,6 +172,10 @@ private:
 template <class... Ts>
 [[nodiscard]] detail::when_all_awaiter<Ts...> when_all(task<Ts>... tasks) noexcept {
     return detail::when_all_awaiter<Ts...>(std::move(tasks)...);
+}
+template <class... Ts>
+[[nodiscard]] detail::when_all_in_awaiter<Ts...> when_all_in(cancel_scope& scope, task<Ts>... tasks) noexcept {
+    return detail::when_all_in_awaiter<Ts...>(scope, std::move(tasks)...);
 }
 template <class T>
 [[nodiscard]] detail::when_all_range_awaiter<T> when_all(std::vector<task<T>> tasks) {

@@ -197,6 +197,27 @@ public:
     }
 };
 
+class both_in_a_scope : public under_scope {
+public:
+    using under_scope::under_scope;
+    task<std::string> wait() override {
+        here_.emplace();
+        auto [one, other] = co_await when_all_in(*here_, child(), child());
+        co_return one == other ? one : one + " and " + other;
+    }
+};
+
+class both_ended_by_scope : public ended_by_scope {
+public:
+    using ended_by_scope::ended_by_scope;
+    task<std::string> wait() override {
+        here_.emplace();
+        if (at == cell::ready) here_->cancel();
+        auto [one, other] = co_await when_all_in(*here_, child(), child());
+        co_return one == other ? one : one + " and " + other;
+    }
+};
+
 class both_of_many : public parent {
 public:
     using parent::parent;
@@ -310,7 +331,11 @@ std::vector<variant> deadline_awaiter_rows() {
             {"with_timeout, by its limit", &make<ended_by_limit>, limit_plan()},
             {"shield", &make<shielded>, shield_plan()}};
 }
-std::vector<variant> when_all_awaiter_rows() { return {{"when_all", &make<both>, parent_plan}}; }
+std::vector<variant> when_all_in_awaiter_rows() {
+    return {{"when_all", &make<both>, parent_plan},
+            {"when_all_in", &make<both_in_a_scope>, parent_plan},
+            {"when_all_in, by its scope", &make<both_ended_by_scope>, ended_plan}};
+}
 std::vector<variant> when_all_range_awaiter_rows() { return {{"when_all of many", &make<both_of_many>, parent_plan}}; }
 std::vector<variant> when_any_awaiter_rows() { return {{"when_any", &make<either>, parent_plan}}; }
 std::vector<variant> counting_scope_join_awaiter_rows() { return {{"scope join", &make<joining>, join_plan}}; }

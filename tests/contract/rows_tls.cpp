@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "io/reactors.hpp"
-#include "net/tls/stream.hpp"
+#include "net/tls/connection.hpp"
 #include "rows.hpp"
 #include "support/certificates.hpp"
 #include "task/scope.hpp"
@@ -158,6 +158,56 @@ public:
     }
 };
 
+// The same through a connection, which is TLS here.
+class secured_recv : public tls_receiving {
+public:
+    using tls_receiving::tls_receiving;
+    task<void> set_up() override {
+        co_await tls_receiving::set_up();
+        over_.emplace(std::move(*near));
+    }
+    task<std::string> wait() override {
+        const result<io::lease> got = co_await over_->recv_lease(4096);
+        if (!got) co_return got.error().message();
+        co_return "ok " + std::string(as_text(got->data()));
+    }
+    void close_owner() override { over_->close(); }
+    void destroy_owner() override { over_.reset(); }
+
+private:
+    std::optional<tls::connection> over_;
+};
+
+// And which is plain TCP.
+class plain_recv : public subject {
+public:
+    using subject::subject;
+    task<void> set_up() override {
+        io::test::connection raw = co_await io::test::make_connection(loop);
+        near_.emplace(tcp_stream(std::move(raw.near)));
+        far_.emplace(std::move(raw.far));
+        if (at != cell::ready) co_return;
+        co_await complete();
+        for (int i = 0; i < 20; ++i) co_await nap();
+    }
+    task<std::string> wait() override {
+        const result<io::lease> got = co_await near_->recv_lease(4096);
+        if (!got) co_return got.error().message();
+        co_return "ok " + std::string(as_text(got->data()));
+    }
+    task<void> complete() override { (void)co_await far_->send_all(as_bytes("x")); }
+    task<void> fail() override {
+        far_->reset();
+        co_return;
+    }
+    void close_owner() override { near_->close(); }
+    void destroy_owner() override { near_.reset(); }
+
+private:
+    std::optional<tls::connection> near_;
+    std::optional<tcp_stream> far_;
+};
+
 template <std::size_t Size>
 class tls_send : public on_tls {
 public:
@@ -242,6 +292,11 @@ std::vector<variant> net_tls_recv_awaiter_rows() {
 }
 std::vector<variant> net_tls_recv_lease_awaiter_rows() {
     return with_few_seeds({{"TLS recv_lease", &make<tls_lease_recv>, receiving_plan("ok x", "ok x|stopped")}});
+}
+std::vector<variant> net_tls_either_awaiter_rows() {
+    return with_few_seeds(
+        {{"connection's recv_lease, TLS", &make<secured_recv>, receiving_plan("ok x", "ok x|stopped")},
+         {"connection's recv_lease, TCP", &make<plain_recv>, receiving_plan("ok x", "ok x|stopped")}});
 }
 std::vector<variant> net_tls_send_awaiter_rows() {
     return with_few_seeds({{"TLS send_all, 100 bytes", &make<tls_send<100>>, sending_plan},
