@@ -26,7 +26,7 @@ struct runtime_options {
     chaos_options chaos{};
 };
 
-// The number of cores this process may use.
+// The number of cores this process may use: its affinity, or its CPU quota if that is less.
 unsigned usable_cores() noexcept;
 
 class runtime {

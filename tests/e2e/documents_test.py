@@ -230,7 +230,6 @@ class Kubernetes(ProxyTest):
         drain = int(re.search(r'drain_timeout = "(\d+)s"', text)[1])
         pause = int(proxy["lifecycle"]["preStop"]["exec"]["command"][1])
         self.assertLess(drain + pause, self.pod["terminationGracePeriodSeconds"])
-        self.assertIn(f'threads = {proxy["resources"]["limits"]["cpu"]} ', text)
 
     def test_it_runs_with_that_config_and_answers_the_probes(self):
         file = self.config()

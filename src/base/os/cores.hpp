@@ -1,8 +1,20 @@
 // How many cores the process may use.
+//
+// For:        the number of event loops.
+// Guarantees: at least 1. The smaller one of its affinity (sched_getaffinity(2)) and its CPU quota, which containers
+//             have: cpu.max of cgroup v2 (Linux 4.15), cpu.cfs_quota_us of v1, of its own group and those above it,
+//             rounded up. What cannot be read limits nothing.
+// Threads:    any; it reads files and may block, so call it at the start.
 #pragma once
+
+#include <string>
 
 namespace co_wq::os {
 
 unsigned usable_cores() noexcept;
+
+// The quota in whole cores, 0: none. membership: the path of a file like /proc/self/cgroup; mount: a folder like
+// /sys/fs/cgroup. In a container the path in the first may be the host's, so the top of the mount counts, too.
+unsigned quota_cores(const std::string& membership, const std::string& mount);
 
 }  // namespace co_wq::os
