@@ -29,11 +29,19 @@ class Pages(ProxyTest):
     def setUp(self) -> None:
         pass
 
-    def surroundings(self) -> Path:
-        """A folder with the users' files that the pages name."""
+    def surroundings(self, text: str) -> Path:
+        """A folder with the files that the text names: users, certificates, keys, passwords."""
         made = self.folder()
-        (made / "staff.htpasswd").write_text(ALICE)
-        (made / "ci.htpasswd").write_text(CAROL.replace("carol", "builder"))
+        for name in set(re.findall(r"\b[\w-]+\.(?:htpasswd|pem|key|password)\b", text)):
+            file = made / name
+            if name.endswith(".htpasswd"):
+                file.write_text(CAROL.replace("carol", "builder") if name.startswith("ci") else ALICE)
+            elif name.endswith(".password"):
+                file.write_text("secret\n")
+            else:
+                own = "site" + file.suffix if file.suffix == ".key" or name.startswith("proxy") else "ca.pem"
+                shutil.copy(self.authority().folder / own, file)
+            file.chmod(0o600)
         return made
 
     def test_every_config_is_right(self):
@@ -41,7 +49,7 @@ class Pages(ProxyTest):
         self.assertGreater(len(found), 3)
         for block in found:
             with self.subTest(f"{block.page}:{block.line}"):
-                file = self.surroundings() / "proxy.toml"
+                file = self.surroundings(block.text) / "proxy.toml"
                 file.write_text(block.text)
                 done = run_program("--check-config", "--config", str(file))
                 self.assertEqual(done.returncode, 0, done.stderr)
@@ -63,14 +71,12 @@ class Pages(ProxyTest):
         self.assertGreater(len(found), 5)
         for where, words in found:
             with self.subTest(f"{where}: {' '.join(words)}"):
-                folder = self.surroundings()
+                config = next((block.text for block in documents.blocks("toml", where.partition(":")[0])), "")
+                folder = self.surroundings(config + " ".join(words))
                 if "--config" in words:
                     at = words.index("--config") + 1
-                    name = Path(words[at]).name
-                    words[at] = str(folder / name)
-                    page = where.partition(":")[0]
-                    configs = documents.blocks("toml", page)
-                    (folder / name).write_text(configs[0].text if configs else "")
+                    words[at] = str(folder / Path(words[at]).name)
+                    Path(words[at]).write_text(config)
                 if "explain" not in words:
                     words = ["explain", "https://a.example/", *(each for each in words if each != "--check-config")]
                 words = [each for each in words if each != "--resolve"]
@@ -91,7 +97,7 @@ class Pages(ProxyTest):
             self.assertTrue(name == "README.md" or f"]({name})" in index, name)
 
 
-LATER = ("limits.md", "upstreams.md", "tls.md")  # each has its page once the program has it
+LATER = ("limits.md", "upstreams.md")  # each has its page once the program has it
 
 
 @unittest.skipIf(settings.SANITIZER, "the release build is what is shipped")
@@ -276,7 +282,7 @@ class Kubernetes(ProxyTest):
         here = text.replace("guard = true", "guard = false").replace("192.0.2.0/24", "127.0.0.0/8")
         here = here.replace('["github.com", "*.debian.org"]', '["127.0.0.1"]').replace("ports = [80, 443]", "")
         self.swap(file, here)
-        proxy.wait_for_log("reloaded: rules and users")
+        proxy.wait_for_log("reloaded: rules")
         self.assertEqual(self.get(site.url(), proxy).status, 200)
         self.swap(file, "nonsense")
         proxy.wait_for_log("not reloaded: the rules stay as they were")
