@@ -239,8 +239,7 @@ class Kubernetes(ProxyTest):
 
     def test_it_runs_with_that_config_and_answers_the_probes(self):
         file = self.config()
-        text = documents.replaced(file.read_text(), _18100=0, _9100=0)
-        file.write_text(text.replace("drain_timeout", 'header_timeout = "5s"\ndrain_timeout'))
+        file.write_text(documents.replaced(file.read_text(), _18100=0, _9100=0))
         proxy = self.start_proxy("--config", str(file), port=None, threads=None)
         admin = proxy.wait_for_log(r"admin on \S+:(\d+)")[1]
         for probe in ("readinessProbe", "livenessProbe"):
