@@ -1,10 +1,18 @@
 """The symptoms of troubleshooting.md, made to happen: the page has the words that a client sees and the log says."""
+import fcntl
 import json
+import os
 import re
 import resource
+import shutil
 import signal
 import socket
+import struct
+import subprocess
+import sys
+import threading
 import unittest
+from pathlib import Path
 
 import documents
 import settings
@@ -154,6 +162,13 @@ class OwnAnswers(Symptoms):
 
 
 class Origins(Symptoms):
+    def fail_every_query(self, server: socket.socket) -> None:
+        while True:
+            query, peer = server.recvfrom(512)
+            if not query:
+                return
+            server.sendto(query[:2] + b"\x81\x82" + query[4:], peer)  # SERVFAIL
+
     def test_502(self):
         with refusing_port() as port:
             self.assert_page(self.one(request("GET", f"http://127.0.0.1:{port}/"))[0], 502,
@@ -165,6 +180,13 @@ class Origins(Symptoms):
             self.assert_page(answer, 502, **{"HOST:PORT": "no.test.example:80"})
             done = self.run_curl("-x", f"socks5h://{proxy.address}", "http://no.test.example/", through=False)
             self.assertIn(b"(4)", done.stderr)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 0))
+            threading.Thread(target=self.fail_every_query, args=(server,), daemon=True).start()
+            where = f"127.0.0.1:{server.getsockname()[1]}"
+            answer, _ = self.one(request("GET", "http://no.test.example/"), "--dns-servers", where)
+            self.assert_page(answer, 502, **{"HOST:PORT": "no.test.example:80"})
+            server.sendto(b"", server.getsockname())
         answer, _ = self.one(request("GET", "http://255.255.255.255/"))
         self.assert_page(answer, 502, **{"HOST:PORT": "255.255.255.255:80"})
         for said in (b"", b"SSH-2.0-x\r\n\r\n"):
@@ -198,6 +220,38 @@ class Origins(Symptoms):
             resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, limits)
         self.assert_page(answer, 503, **{"HOST:PORT": origin.authority})
         self.assertEqual(answer.get("Retry-After"), "1")
+
+
+class NoLocalPort(Symptoms):
+    """In a network of its own, which has few ports."""
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("unshare"), "root, for a network of its own")
+    def test_502(self):
+        if "CO_WQ_OWN_NETWORK" not in os.environ:
+            done = subprocess.run(["unshare", "--net", sys.executable, __file__, "NoLocalPort"], capture_output=True,
+                                  text=True, env=os.environ | {"CO_WQ_OWN_NETWORK": "1"})
+            if "unshare failed" in done.stderr:
+                self.skipTest(done.stderr)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return
+        with socket.socket() as any_socket:  # lo goes up: SIOCSIFFLAGS, IFF_UP and IFF_RUNNING
+            fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x41))
+        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40019")
+        origin, proxy = self.origin(echo), self.start("--admin", "127.0.0.1:0")
+        admin = proxy.wait_for_log(r"admin on \S+:(\d+)")[1]
+        answers: list[Message] = []
+        while not answers or answers[-1].status == 200:
+            client = socket.socket()
+            client.bind(("127.0.0.2", 30000 + len(answers)))  # not of the range
+            client.connect((proxy.host, proxy.port))
+            self._clients.append(Wire(client))
+            self._clients[-1].send(request("CONNECT", origin.authority))
+            answers.append(self._clients[-1].read_response("CONNECT"))
+            self.assertLess(len(answers), 30)
+        self.assert_page(answers[-1], 502, **{"HOST:PORT": origin.authority})
+        self._clients[0].close()
+        page = self.curl(f"http://127.0.0.1:{admin}/metrics", through=False).decode()
+        self.assertIn('upstream_connect_failures_total{reason="unreachable"} 1', page)
 
 
 class Ends(Symptoms):
