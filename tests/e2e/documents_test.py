@@ -90,6 +90,15 @@ class Pages(ProxyTest):
                 with self.subTest(f"{path.name}: {link}"):
                     self.assertTrue((path.parent / link).exists() or link in LATER)
 
+    def test_every_link_to_a_section_finds_it(self):
+        for path in documents.pages():
+            for link, section in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text()):
+                with self.subTest(f"{path.name}: {link}#{section}"):
+                    text = (path.parent / link).read_text() if link else path.read_text()
+                    headings = [re.sub(r"[^\w\- ]", "", each).strip().lower().replace(" ", "-")
+                                for each in re.findall(r"^#+ (.*)", documents.FENCED.sub("", text), re.MULTILINE)]
+                    self.assertIn(section, headings)
+
     def test_every_page_is_in_the_index(self):
         index = documents.page("README.md")
         for path in documents.pages():
