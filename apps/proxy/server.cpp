@@ -6,6 +6,7 @@
 #include "proxy/seeing/admin_server.hpp"
 #include "proxy/seeing/tunnel_survey.hpp"
 #include "proxy/session.hpp"
+#include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
 
@@ -29,12 +30,15 @@ proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_l
 proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vector<door> doors)
     : group_(group),
       loop_(loop),
+      limit_(group.chosen_limits()),
+      memory_(group.limiter().memory()),
       doors_(std::move(doors)),
       resolver_(loop, group.chosen().names),
       pool_(loop, limit()),
       seeing_(group.seeing(), loop),
       idle_timer_(*this),
       drain_timer_(*this),
+      shed_timer_(*this),
       sessions_(loop, [](std::exception_ptr failure, const char* name) {
           try {
               std::rethrow_exception(failure);
@@ -50,6 +54,7 @@ task<void> proxy_server::run() {
     co_await sessions_.join();
     idle_timer_.cancel();
     drain_timer_.cancel();
+    shed_timer_.cancel();
     pool_.clear();
 }
 
@@ -86,18 +91,6 @@ task<void> proxy_server::accept_loop(door& from) {
 
 namespace {
 
-// One connection in the books of all loops, reserved before.
-class counted {
-public:
-    explicit counted(server_group& group) noexcept : group_(group) {}
-    counted(const counted&) = delete;
-    counted& operator=(const counted&) = delete;
-    ~counted() { group_.unreserve(); }
-
-private:
-    server_group& group_;
-};
-
 struct pool_deleter {
     void operator()(session* one) const noexcept { pool_delete(one); }
 };
@@ -122,8 +115,16 @@ private:
     bool done_ = false;
 };
 
+task<void> in_time(time_point until, task<void> work) { co_await with_deadline(until, std::move(work)); }
+
+// A tunnel has lived as long as it may.
+void note_end_of_life(proxy_server& server, live_tunnel* live) {
+    ++server.count().limited[static_cast<std::size_t>(limit_kind::tunnel_time)];
+    if (live) live->limited(rule_of(limit_kind::tunnel_time));
+}
+
 // Bytes that were read together with a head go first, then the pump takes over.
-task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel_plan tunnel) {
+task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel_plan tunnel, time_point until) {
     reset_unless_done both(client, tunnel.origin);
     for (auto [bytes_first, to] :
          {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
@@ -138,7 +139,9 @@ task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel
     net::pump_progress* const progress = tunnel.live ? &tunnel.live->progress() : nullptr;
     const net::pump_result done =
         co_await net::tls::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout}, progress);
-    both.done();
+    const bool over = server.loop().now() >= until;
+    if (over) note_end_of_life(server, tunnel.live.get());
+    if (!over) both.done();
     if (tunnel.live) tunnel.live->finish(done);
     log::debug("tunnel {}: {} bytes up ({}), {} down ({})", tunnel.name, done.forth.bytes, net::name_of(done.forth.end),
                done.back.bytes, net::name_of(done.back.end));
@@ -147,23 +150,31 @@ task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel
 }  // namespace
 
 task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener) {
-    const counted here(group_);
+    guest visitor(*this);
     net::tls::connection client(std::move(accepted));
     ++count().connections;
-    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, listener));
+    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, visitor, listener));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();
     http_part.reset();
     if (!tunnel) co_return client.close();
+    const bool mortal = limit().tunnel_timeout > duration::zero();
+    const time_point until = mortal ? saturating_add(loop_.now(), limit().tunnel_timeout) : no_deadline;
     if (tunnel->relay) {
-        co_await tunnel->relay->run(client);
+        if (mortal)
+            co_await in_time(until, tunnel->relay->run(client));
+        else
+            co_await tunnel->relay->run(client);
+        if (loop_.now() >= until) note_end_of_life(*this, tunnel->live.get());
         if (tunnel->live) {
             tunnel->live->carried_before(true, tunnel->relay->bytes_up());
             tunnel->live->carried_before(false, tunnel->relay->bytes_down());
             tunnel->live->finish({.forth = {.end = net::end_reason::eof}, .back = {.end = net::end_reason::eof}});
         }
         client.close();
+    } else if (mortal) {
+        co_await in_time(until, run_tunnel(*this, client, std::move(*tunnel), until));
     } else {
-        co_await run_tunnel(*this, client, std::move(*tunnel));
+        co_await run_tunnel(*this, client, std::move(*tunnel), until);
     }
 }
 
@@ -190,6 +201,22 @@ void proxy_server::end_idle() {
     for (session* one = idle_.first(); one; one = idle_.after(*one)) one->cancel_idle();
 }
 
+void proxy_server::end_kept() {
+    for (session* one = idle_.first(); one; one = idle_.after(*one))
+        if (one->kept()) one->cancel_idle();
+}
+
+void proxy_server::shed() {
+    const time_point now = loop_.now();
+    shed_timer_.cancel();
+    if (!memory_.look(now, [] {})) return;
+    pool_.clear();
+    end_kept();
+    loop_.reactor().buffers().trim();
+    group_.limiter().give_back_memory(now);
+    if (!sessions_.empty()) loop_.timers()->arm(shed_timer_, now + memory_guard::interval);
+}
+
 void proxy_server::end() {
     draining_ = true;
     if (!sessions_.empty()) log::debug("{}: {} tasks ended where they stood", loop_.name(), sessions_.size());
@@ -206,9 +233,8 @@ server_group::server_group(const options& chosen)
     const std::uint64_t descriptors = os::raise_descriptor_limit();
     // two for each connection, and some for the log, the resolver and pipes
     const std::uint64_t pairs = (descriptors - std::min<std::uint64_t>(descriptors / 4, 512)) / 2;
-    connections_max_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(pairs, 1'000'000));
-    if (options_.limit.connections_max > 0)
-        connections_max_ = std::min(connections_max_, options_.limit.connections_max);
+    connections_by_descriptors_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(pairs, 1'000'000));
+    limiter_.set(options_.limit, connections_by_descriptors_);
     auto& listeners = options_.rules.listeners;
     if (listeners.empty()) {
         const result<io::socket_address> where = io::socket_address::parse(options_.host, options_.port);
@@ -401,7 +427,7 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
         for (std::size_t place = 0; place < where_.size(); ++place)
             log::info("listening on {} ({}{} {}, {}, at most {} connections)", where_[place].text(),
                       tls_.at(place) ? "TLS, " : "", options_.threads, options_.threads == 1 ? "loop" : "loops",
-                      loop.reactor_reason(), connections_max_);
+                      loop.reactor_reason(), connections_max());
         if (options_.chaos.rate > 0)
             log::warn("--chaos {}:{}: completions are delayed, put out of order and cancelled on purpose",
                       options_.chaos.seed, options_.chaos.rate);
@@ -444,6 +470,23 @@ proxy_server* server_group::server_of(const io::event_loop& loop) {
 void server_group::refresh_figures() {
     runtime_.each([this](io::event_loop& loop) {
         if (proxy_server* here = server_of(loop)) here->refresh_figures();
+    });
+}
+
+void server_group::set_limits(const limits& chosen) {
+    {
+        const std::scoped_lock guard(rules_lock_);
+        options_.limit = chosen;
+    }
+    limiter_.set(chosen, connections_by_descriptors_);
+    runtime_.each([this, chosen](io::event_loop& loop) {
+        if (proxy_server* here = server_of(loop)) here->set_limits(chosen);
+    });
+}
+
+void server_group::shed() {
+    runtime_.each([this](io::event_loop& loop) {
+        if (proxy_server* here = server_of(loop)) here->shed();
     });
 }
 

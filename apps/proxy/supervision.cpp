@@ -54,14 +54,16 @@ task<void> server_group::reload() {
     if (now.problems.empty()) {
         const std::string wrong = set_rules(std::move(now.chosen.rules));
         if (!wrong.empty()) now.problems.push_back(wrong);
+        if (wrong.empty()) set_limits(now.chosen.limit);
     }
     if (now.problems.empty()) {
         tls_.reload(std::move(now.tls));
-        log::info("reloaded: rules, users and certificates (what else has changed, an upgrade with SIGUSR2 takes)");
+        log::info(
+            "reloaded: rules, users, limits and certificates (what else has changed, an upgrade with SIGUSR2 takes)");
         co_return;
     }
     for (const std::string& each : now.problems) log::error("reload: {}", on_one_line(each));
-    log::error("not reloaded: the rules stay as they were");
+    log::error("not reloaded: everything stays as it was");
 }
 
 // A newer program takes over; once it serves, we finish what is under way.
