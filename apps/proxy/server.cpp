@@ -124,22 +124,25 @@ void note_end_of_life(proxy_server& server, live_tunnel* live) {
 }
 
 // Bytes that were read together with a head go first, then the pump takes over.
-task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel_plan tunnel, time_point until) {
+task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel_plan tunnel, time_point until,
+                      net::pacer* pace) {
     reset_unless_done both(client, tunnel.origin);
     for (auto [bytes_first, to] :
          {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
         const io::lease first = std::move(*bytes_first);  // goes back now, with or without bytes: the tunnel holds none
         if (first.empty()) continue;
         const result<void> sent = co_await to->send_all(first.data());
+        if (!sent && server.loop().now() >= until) note_end_of_life(server, tunnel.live.get());
         if (!sent && tunnel.live) tunnel.live->broke(sent.error());
         if (!sent) co_return;
         if (tunnel.live) tunnel.live->carried_before(to == &tunnel.origin, first.size());
     }
     ++server.count().tunnels;
     net::pump_progress* const progress = tunnel.live ? &tunnel.live->progress() : nullptr;
-    const net::pump_result done =
-        co_await net::tls::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout}, progress);
-    const bool over = server.loop().now() >= until;
+    const net::pump_options how{.idle_timeout = server.limit().idle_timeout, .pace = pace};
+    const net::pump_result done = co_await net::tls::pump(client, tunnel.origin, how, progress);
+    const bool whole = done.forth.end == net::end_reason::eof && done.back.end == net::end_reason::eof;
+    const bool over = !whole && server.loop().now() >= until;
     if (over) note_end_of_life(server, tunnel.live.get());
     if (!over) both.done();
     if (tunnel.live) tunnel.live->finish(done);
@@ -172,9 +175,9 @@ task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener)
         }
         client.close();
     } else if (mortal) {
-        co_await in_time(until, run_tunnel(*this, client, std::move(*tunnel), until));
+        co_await in_time(until, run_tunnel(*this, client, std::move(*tunnel), until, visitor.pace()));
     } else {
-        co_await run_tunnel(*this, client, std::move(*tunnel), until);
+        co_await run_tunnel(*this, client, std::move(*tunnel), until, visitor.pace());
     }
 }
 

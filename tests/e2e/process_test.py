@@ -42,7 +42,9 @@ class Options(unittest.TestCase):
                        "--requests-per-second-per-user", "--max-header-bytes", "--max-header-fields",
                        "--max-uri-bytes", "--request-timeout-ms", "--tunnel-timeout-ms", "--max-pool",
                        "--max-pool-per-host", "--pool-idle-timeout-ms", "--max-dns-queries", "--max-dns-entries",
-                       "--max-memory", "--threads", "--max-connections", "--header-timeout-ms", "--connect-timeout-ms",
+                       "--max-memory", "--bytes-per-second-per-connection", "--bytes-per-second-per-client",
+                       "--bytes-per-second-per-user", "--threads",
+                       "--max-connections", "--header-timeout-ms", "--connect-timeout-ms",
                        "--idle-timeout-ms", "--max-body-bytes", "--keep-alive-timeout-ms", "--response-timeout-ms",
                        "--drain-timeout-ms"):
             self.assert_usage(option, "many", named=option)
@@ -73,7 +75,9 @@ class Options(unittest.TestCase):
                        "--requests-per-second-per-client", "--requests-per-second-per-user", "--max-header-bytes",
                        "--max-header-fields", "--max-uri-bytes", "--request-timeout-ms", "--tunnel-timeout-ms",
                        "--max-pool", "--max-pool-per-host", "--pool-idle-timeout-ms", "--max-dns-queries",
-                       "--max-dns-entries", "--max-memory"):
+                       "--max-dns-entries", "--max-memory",
+                       "--bytes-per-second-per-connection", "--bytes-per-second-per-client",
+                       "--bytes-per-second-per-user"):
             self.assertIn(option, done.stdout)
 
     def test_version(self):

@@ -28,6 +28,9 @@ void read_limits(table_reader& from, limits& out) {
     from.number("connections_per_user", 0, UINT32_MAX, store(out.connections_per_user));
     read_parsed(from, "requests_per_second_per_client", out.requests_per_client, &parse_rate);
     read_parsed(from, "requests_per_second_per_user", out.requests_per_user, &parse_rate);
+    read_parsed(from, "bytes_per_second_per_connection", out.bytes_per_connection, &parse_byte_rate);
+    read_parsed(from, "bytes_per_second_per_client", out.bytes_per_client, &parse_byte_rate);
+    read_parsed(from, "bytes_per_second_per_user", out.bytes_per_user, &parse_byte_rate);
     read_parsed(from, "memory", out.memory_bytes_max, &parse_memory);
     from.size("body", out.body_bytes_max);
     from.number("header_bytes", header_bytes_least, header_bytes_most, store(out.header_bytes_max));

@@ -79,4 +79,32 @@ void guest::end_request() noexcept {
         server_.group().limiter().users().leave(*over, server_.loop().now());
 }
 
+net::pacer* guest::pace() noexcept {
+    const limits& by = server_.limit();
+    const bool paced =
+        by.bytes_per_connection > 0 || (client_ && by.bytes_per_client > 0) || (user_ && by.bytes_per_user > 0);
+    return paced ? this : nullptr;
+}
+
+// So much that several connections at one pace alternate, and a read is worth its system call.
+std::size_t guest::piece_max() const noexcept {
+    const limits& by = server_.limit();
+    std::uint64_t least = bytes_per_second_most;
+    if (by.bytes_per_connection > 0) least = std::min(least, by.bytes_per_connection);
+    if (client_ && by.bytes_per_client > 0) least = std::min(least, by.bytes_per_client);
+    if (user_ && by.bytes_per_user > 0) least = std::min(least, by.bytes_per_user);
+    return std::max<std::uint64_t>(1024, least / 20);
+}
+
+duration guest::took(bool forth, std::size_t size, time_point now) noexcept {
+    const limits& by = server_.limit();
+    duration owed{};
+    if (by.bytes_per_connection > 0) owed = (forth ? up_ : down_).take(size, by.bytes_per_connection, now);
+    if (client_ && by.bytes_per_client > 0)
+        owed = std::max(owed, (forth ? client_->up : client_->down).take(size, by.bytes_per_client, now));
+    if (user_ && by.bytes_per_user > 0)
+        owed = std::max(owed, (forth ? user_->up : user_->down).take(size, by.bytes_per_user, now));
+    return owed;
+}
+
 }  // namespace co_wq::proxy

@@ -66,6 +66,12 @@ void define_connections(CLI::App& app, limits& out) {
                "requests and tunnels of one address, IPv6 by /64");
     add_parsed(app, "--requests-per-second-per-user", out.requests_per_user, &parse_rate, "N[:BURST]",
                "requests and tunnels of one user");
+    add_parsed(app, "--bytes-per-second-per-connection", out.bytes_per_connection, &parse_byte_rate, "SIZE",
+               "of bodies and tunnels, in each direction");
+    add_parsed(app, "--bytes-per-second-per-client", out.bytes_per_client, &parse_byte_rate, "SIZE",
+               "the same for all connections of one address together");
+    add_parsed(app, "--bytes-per-second-per-user", out.bytes_per_user, &parse_byte_rate, "SIZE",
+               "the same for all requests and tunnels of one user together");
     add_parsed(app, "--max-memory", out.memory_bytes_max, &parse_memory, "SIZE",
                "answer 503 above it until it is less again; none; else 85 % of what the system allows");
 }
