@@ -1,7 +1,10 @@
 #include "proxy/exchange.hpp"
 
+#include <algorithm>
+
 #include "http/h1/chunked.hpp"
 #include "http/h1/forward_head.hpp"
+#include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
 
 namespace co_wq::proxy {
@@ -102,18 +105,21 @@ void exchange::upload_refused(ended how, std::uint16_t status, std::string_view 
 task<void> exchange::upload() {
     http::h1::request_parser& request = session_.request();
     const std::uint64_t most = session_.server().limit().body_bytes_max;
+    duration owed{};
     for (;;) {
         const http::h1::step step = request.parse(session_.input().data());
         session_.input().consume(step.consumed);
         if (step.what == event::need_more) {
             const bool sent = co_await send_piece({});
             if (!sent) co_return;
+            if (owed > duration::zero()) co_await keep_pace(owed);
             const bool more = co_await session_.fill_input();
             if (!more && guard_.scope().cancelled())
                 co_return upload_refused(ended::idle, 408, "the request's body stalled");
             if (!more && session_.input_stopped())
                 co_return upload_refused(ended::shutdown, 503, "the proxy stopped reading the request");
             if (!more) co_return upload_refused(ended::reset, 400, "the request's body broke off");
+            if (pace_) owed = pace_->took(true, session_.input().size(), session_.server().loop().now());
             guard_.touch();
             continue;
         }
@@ -168,8 +174,10 @@ task<http::h1::step> exchange::next_step() {
         const bool bulk = response_.head().framing.kind != body_kind::none && answer_begun_ &&
                           origin_input_.block().size() > 0 && origin_input_.block().size() == last_read_;
         origin_input_.reset();
+        if (owed_down_ > duration::zero()) co_await keep_pace(owed_down_);
         if (!origin_.is_open()) co_return http::h1::step{};  // the upload went wrong while we waited for the client
-        const std::size_t wanted = bulk ? bulk_block_bytes : block_bytes;
+        std::size_t wanted = bulk ? bulk_block_bytes : block_bytes;
+        if (pace_) wanted = std::min(wanted, pace_->piece_max());
         result<io::lease> got = co_await origin_.recv_lease(wanted);
         if (!got) {
             origin_error_ = got.error();
@@ -185,6 +193,7 @@ task<http::h1::step> exchange::next_step() {
             session_.server().seeing().first_byte(session_.note());
         }
         last_read_ = got->size();
+        if (pace_) owed_down_ = pace_->took(false, last_read_, session_.server().loop().now());
         origin_input_ = std::move(*got);
     }
 }
@@ -295,6 +304,18 @@ task<verdict> exchange::pass_body(body_kind outgoing) {
     if (chunked) http::h1::append_last_chunk(out, response_.trailers());
     const bool sent = co_await flush();
     co_return sent ? finished(outgoing) : verdict::reset;
+}
+
+// Whoever waits for its pace does not idle. What ends the wait ends the next read, too.
+task<void> exchange::keep_pace(duration owed) {
+    io::event_loop& loop = session_.server().loop();
+    const time_point until = saturating_add(loop.now(), owed);
+    const duration step = session_.server().limit().response_timeout / 2;  // never longer than the idle limit
+    for (time_point now = loop.now(); now < until; now = loop.now()) {
+        const result<void> slept = co_await sleep_for(std::min(until - now, step));
+        if (!slept) co_return;
+        guard_.touch();
+    }
 }
 
 task<bool> exchange::flush() {

@@ -42,6 +42,7 @@ private:
     task<verdict> pass_answer();
     task<verdict> pass_body(http::h1::body_kind outgoing);
     task<bool> flush();
+    task<void> keep_pace(duration owed);
     task<verdict> origin_failed(std::string_view why, std::uint16_t status = 502);
     verdict finished(http::h1::body_kind outgoing) noexcept;
     void write_request();
@@ -58,6 +59,8 @@ private:
     std::uint16_t refusal_ = 0;       // the upload went wrong on the client's side
     ended upload_end_ = ended::none;  // how, then
     error origin_error_{errc::unexpected_eof};
+    net::pacer* const pace_ = session_.visitor().pace();
+    duration owed_down_{};  // before the next read of the answer
     bool reused_;
     bool origin_spoke_ = false;
     bool refused_ = false;            // we have said that the origin failed; what the upload meets then is not told

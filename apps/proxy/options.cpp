@@ -15,15 +15,6 @@
 namespace co_wq::proxy {
 namespace {
 
-// Milliseconds on the command line, a duration inside.
-void add_milliseconds(CLI::App& app, const char* name, duration& value, const char* help) {
-    app.add_option_function<std::int64_t>(
-           name, [&value](const std::int64_t& given) { value = std::chrono::milliseconds(given); }, help)
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{7} * 24 * 3600 * 1000))
-        ->type_name("MS")
-        ->default_str(std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(value).count()));
-}
-
 // Where what is wrong is told: on standard error, or in a list.
 struct teller {
     std::vector<std::string>* into;
@@ -70,6 +61,12 @@ void define_general(CLI::App& app, options& out, given_words& given) {
     app.add_option("--reactor", given.reactor, "auto, epoll or uring")->type_name("NAME")->capture_default_str();
     app.add_option("--dns-servers", given.name_servers, "name servers to ask instead of the system's, with commas")
         ->type_name("LIST");
+    app.add_option("--max-dns-queries", out.names.queries_max, "queries to name servers at a time, of each loop")
+        ->check(CLI::Range(1u, 1'000'000u))
+        ->capture_default_str();
+    app.add_option("--max-dns-entries", out.names.entries_max, "answers about names that are kept, of each loop")
+        ->check(CLI::Range(1u, 10'000'000u))
+        ->capture_default_str();
     app.add_option("--user", out.user, "run as this user once the sockets are open")->type_name("NAME");
     app.add_flag("--open", out.open, "serve other machines without rules");
     app.add_option("--log-level", given.level, "trace, debug, info, warn, error or off")
@@ -83,23 +80,6 @@ void define_general(CLI::App& app, options& out, given_words& given) {
     app.add_option("--chaos", given.chaos, "for staging: disturb this share of completions, such as 7:0.01")
         ->type_name("SEED:RATE");
     app.add_flag("--version", given.version, "print the version");
-}
-
-void define_limits(CLI::App& app, limits& limit) {
-    app.add_option("--max-connections", limit.connections_max, "connections of clients; 0: as descriptors allow")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str();
-    app.add_option("--max-body-bytes", limit.body_bytes_max, "largest request body; 0: no limit")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str();
-    add_milliseconds(app, "--header-timeout-ms", limit.header_timeout, "for the whole head of a request");
-    add_milliseconds(app, "--keep-alive-timeout-ms", limit.keep_alive_timeout, "between requests of a client");
-    add_milliseconds(app, "--connect-timeout-ms", limit.connect_timeout, "for name look-up and connection");
-    add_milliseconds(app, "--response-timeout-ms", limit.response_timeout, "until the origin's answer begins");
-    add_milliseconds(app, "--idle-timeout-ms", limit.idle_timeout, "without a byte, in bodies and tunnels");
-    add_milliseconds(app, "--drain-idle-timeout-ms", limit.drain_idle_timeout,
-                     "after SIGTERM, for kept connections without a request");
-    add_milliseconds(app, "--drain-timeout-ms", limit.drain_timeout, "for what is under way after SIGTERM");
 }
 
 void define_policy(CLI::App& app, options& out, given_words& given) {

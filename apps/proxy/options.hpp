@@ -12,30 +12,13 @@
 #include "io/reactor.hpp"
 #include "net/dns/resolver_options.hpp"
 #include "proxy/handover.hpp"
+#include "proxy/limits/limits.hpp"
 #include "proxy/policy/settings.hpp"
 #include "proxy/seeing/seeing_options.hpp"
 #include "proxy/socks/addresses.hpp"
 #include "proxy/socks/proxy_header.hpp"
 
 namespace co_wq::proxy {
-
-struct limits {
-    // Per loop and in all: connections of clients. 0: as many as descriptors allow.
-    std::uint32_t connections_max = 0;
-    // A request body of more is answered 413. 0: no limit.
-    std::uint64_t body_bytes_max = 0;
-    duration header_timeout = std::chrono::seconds(10);      // the whole head of a request
-    duration keep_alive_timeout = std::chrono::seconds(60);  // between two requests of a connection
-    duration connect_timeout = std::chrono::seconds(10);     // name and connection to the origin
-    duration idle_timeout = std::chrono::seconds(300);       // no byte moves, in a body or a tunnel
-    duration response_timeout = std::chrono::seconds(300);   // until the origin's answer begins
-    // after SIGTERM, in which a kept connection may ask once more
-    duration drain_idle_timeout = std::chrono::milliseconds(500);
-    duration drain_timeout = std::chrono::seconds(10);       // after SIGTERM, until what is left is ended
-    duration pool_idle_timeout = std::chrono::seconds(30);   // an unused connection to an origin
-    std::uint32_t pool_per_host_max = 64;
-    std::uint32_t pool_max = 512;                            // per loop
-};
 
 // co_http_proxy explain: which rule decides about a request, and why.
 struct explain_request {

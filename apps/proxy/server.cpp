@@ -1,15 +1,12 @@
 #include "proxy/server.hpp"
 
-#include <csignal>
-
 #include "base/os/limits.hpp"
 #include "base/os/service.hpp"
-#include "io/signal.hpp"
 #include "net/pump.hpp"
-#include "proxy/reload.hpp"
 #include "proxy/seeing/admin_server.hpp"
 #include "proxy/seeing/tunnel_survey.hpp"
 #include "proxy/session.hpp"
+#include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
 
@@ -33,12 +30,15 @@ proxy_server::proxy_server(server_group& group, io::event_loop& loop, net::tcp_l
 proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vector<door> doors)
     : group_(group),
       loop_(loop),
+      limit_(group.chosen_limits()),
+      memory_(group.limiter().memory()),
       doors_(std::move(doors)),
       resolver_(loop, group.chosen().names),
       pool_(loop, limit()),
       seeing_(group.seeing(), loop),
       idle_timer_(*this),
       drain_timer_(*this),
+      shed_timer_(*this),
       sessions_(loop, [](std::exception_ptr failure, const char* name) {
           try {
               std::rethrow_exception(failure);
@@ -54,6 +54,7 @@ task<void> proxy_server::run() {
     co_await sessions_.join();
     idle_timer_.cancel();
     drain_timer_.cancel();
+    shed_timer_.cancel();
     pool_.clear();
 }
 
@@ -90,18 +91,6 @@ task<void> proxy_server::accept_loop(door& from) {
 
 namespace {
 
-// One connection in the books of all loops, reserved before.
-class counted {
-public:
-    explicit counted(server_group& group) noexcept : group_(group) {}
-    counted(const counted&) = delete;
-    counted& operator=(const counted&) = delete;
-    ~counted() { group_.unreserve(); }
-
-private:
-    server_group& group_;
-};
-
 struct pool_deleter {
     void operator()(session* one) const noexcept { pool_delete(one); }
 };
@@ -126,23 +115,36 @@ private:
     bool done_ = false;
 };
 
+task<void> in_time(time_point until, task<void> work) { co_await with_deadline(until, std::move(work)); }
+
+// A tunnel has lived as long as it may.
+void note_end_of_life(proxy_server& server, live_tunnel* live) {
+    ++server.count().limited[static_cast<std::size_t>(limit_kind::tunnel_time)];
+    if (live) live->limited(rule_of(limit_kind::tunnel_time));
+}
+
 // Bytes that were read together with a head go first, then the pump takes over.
-task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel_plan tunnel) {
+task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel_plan tunnel, time_point until,
+                      net::pacer* pace) {
     reset_unless_done both(client, tunnel.origin);
     for (auto [bytes_first, to] :
          {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
         const io::lease first = std::move(*bytes_first);  // goes back now, with or without bytes: the tunnel holds none
         if (first.empty()) continue;
         const result<void> sent = co_await to->send_all(first.data());
+        if (!sent && server.loop().now() >= until) note_end_of_life(server, tunnel.live.get());
         if (!sent && tunnel.live) tunnel.live->broke(sent.error());
         if (!sent) co_return;
         if (tunnel.live) tunnel.live->carried_before(to == &tunnel.origin, first.size());
     }
     ++server.count().tunnels;
     net::pump_progress* const progress = tunnel.live ? &tunnel.live->progress() : nullptr;
-    const net::pump_result done =
-        co_await net::tls::pump(client, tunnel.origin, {.idle_timeout = server.limit().idle_timeout}, progress);
-    both.done();
+    const net::pump_options how{.idle_timeout = server.limit().idle_timeout, .pace = pace};
+    const net::pump_result done = co_await net::tls::pump(client, tunnel.origin, how, progress);
+    const bool whole = done.forth.end == net::end_reason::eof && done.back.end == net::end_reason::eof;
+    const bool over = !whole && server.loop().now() >= until;
+    if (over) note_end_of_life(server, tunnel.live.get());
+    if (!over) both.done();
     if (tunnel.live) tunnel.live->finish(done);
     log::debug("tunnel {}: {} bytes up ({}), {} down ({})", tunnel.name, done.forth.bytes, net::name_of(done.forth.end),
                done.back.bytes, net::name_of(done.back.end));
@@ -151,23 +153,31 @@ task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel
 }  // namespace
 
 task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener) {
-    const counted here(group_);
+    guest visitor(*this);
     net::tls::connection client(std::move(accepted));
     ++count().connections;
-    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, listener));
+    std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, visitor, listener));
     std::optional<tunnel_plan> tunnel = co_await http_part->run();
     http_part.reset();
     if (!tunnel) co_return client.close();
+    const bool mortal = limit().tunnel_timeout > duration::zero();
+    const time_point until = mortal ? saturating_add(loop_.now(), limit().tunnel_timeout) : no_deadline;
     if (tunnel->relay) {
-        co_await tunnel->relay->run(client);
+        if (mortal)
+            co_await in_time(until, tunnel->relay->run(client));
+        else
+            co_await tunnel->relay->run(client);
+        if (loop_.now() >= until) note_end_of_life(*this, tunnel->live.get());
         if (tunnel->live) {
             tunnel->live->carried_before(true, tunnel->relay->bytes_up());
             tunnel->live->carried_before(false, tunnel->relay->bytes_down());
             tunnel->live->finish({.forth = {.end = net::end_reason::eof}, .back = {.end = net::end_reason::eof}});
         }
         client.close();
+    } else if (mortal) {
+        co_await in_time(until, run_tunnel(*this, client, std::move(*tunnel), until, visitor.pace()));
     } else {
-        co_await run_tunnel(*this, client, std::move(*tunnel));
+        co_await run_tunnel(*this, client, std::move(*tunnel), until, visitor.pace());
     }
 }
 
@@ -194,6 +204,22 @@ void proxy_server::end_idle() {
     for (session* one = idle_.first(); one; one = idle_.after(*one)) one->cancel_idle();
 }
 
+void proxy_server::end_kept() {
+    for (session* one = idle_.first(); one; one = idle_.after(*one))
+        if (one->kept()) one->cancel_idle();
+}
+
+void proxy_server::shed() {
+    const time_point now = loop_.now();
+    shed_timer_.cancel();
+    if (!memory_.look(now, [] {})) return;
+    pool_.clear();
+    end_kept();
+    loop_.reactor().buffers().trim();
+    group_.limiter().give_back_memory(now);
+    if (!sessions_.empty()) loop_.timers()->arm(shed_timer_, now + memory_guard::interval);
+}
+
 void proxy_server::end() {
     draining_ = true;
     if (!sessions_.empty()) log::debug("{}: {} tasks ended where they stood", loop_.name(), sessions_.size());
@@ -210,9 +236,8 @@ server_group::server_group(const options& chosen)
     const std::uint64_t descriptors = os::raise_descriptor_limit();
     // two for each connection, and some for the log, the resolver and pipes
     const std::uint64_t pairs = (descriptors - std::min<std::uint64_t>(descriptors / 4, 512)) / 2;
-    connections_max_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(pairs, 1'000'000));
-    if (options_.limit.connections_max > 0)
-        connections_max_ = std::min(connections_max_, options_.limit.connections_max);
+    connections_by_descriptors_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(pairs, 1'000'000));
+    limiter_.set(options_.limit, connections_by_descriptors_);
     auto& listeners = options_.rules.listeners;
     if (listeners.empty()) {
         const result<io::socket_address> where = io::socket_address::parse(options_.host, options_.port);
@@ -405,7 +430,7 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
         for (std::size_t place = 0; place < where_.size(); ++place)
             log::info("listening on {} ({}{} {}, {}, at most {} connections)", where_[place].text(),
                       tls_.at(place) ? "TLS, " : "", options_.threads, options_.threads == 1 ? "loop" : "loops",
-                      loop.reactor_reason(), connections_max_);
+                      loop.reactor_reason(), connections_max());
         if (options_.chaos.rate > 0)
             log::warn("--chaos {}:{}: completions are delayed, put out of order and cancelled on purpose",
                       options_.chaos.seed, options_.chaos.rate);
@@ -430,132 +455,12 @@ task<void> server_group::wait_for_other_loops() {
     }
 }
 
-// All loops have their servers. Called once, under the lock.
-void server_group::serving() {
-    if (ready_ >= 0) report_taken_over(std::exchange(ready_, -1));
-    os::notify_supervisor("READY=1\nSTATUS=serving on " + where_.front().text());
-}
-
-// A supervisor restarts us when a loop has stopped turning.
-task<void> server_group::feed_watchdog(duration limit) {
-    for (;;) {
-        {
-            const std::scoped_lock guard(lock_);
-            if (loops_alive_ >= loops_asked_) os::notify_supervisor("WATCHDOG=1");
-            loops_alive_ = 0;
-            loops_asked_ = static_cast<unsigned>(servers_.size());
-        }
-        runtime_.each([this](io::event_loop&) { loops_alive_.fetch_add(1, std::memory_order_relaxed); });
-        const result<void> slept = co_await sleep_for(limit / 2);
-        if (!slept) co_return;
-    }
-}
-
-task<void> server_group::watch_reload(io::event_loop& loop) {
-    io::signal_set signals(loop, {SIGHUP});
-    for (;;) {
-        const result<io::signal_info> which = co_await signals.next();
-        if (!which) co_return;
-        os::notify_supervisor(os::reloading_message());
-        co_await reload();
-        os::notify_supervisor("READY=1");
-    }
-}
-
-// All of the new rules, or, if anything is wrong, all of the old ones.
-task<void> server_group::reload() {
-    if (!reader_) reader_ = std::make_unique<thread_pool>(1, "reload");
-    auto read = [self = options_.self] { return read_again(self); };
-    read_again_result now = co_await reader_->run(std::move(read));
-    if (now.problems.empty()) {
-        const std::string wrong = tls_.check(now.tls);
-        if (!wrong.empty()) now.problems.push_back(wrong);
-    }
-    if (now.problems.empty()) {
-        const std::string wrong = set_rules(std::move(now.chosen.rules));
-        if (!wrong.empty()) now.problems.push_back(wrong);
-    }
-    if (now.problems.empty()) {
-        tls_.reload(std::move(now.tls));
-        log::info("reloaded: rules, users and certificates (what else has changed, an upgrade with SIGUSR2 takes)");
-        co_return;
-    }
-    for (const std::string& each : now.problems) log::error("reload: {}", on_one_line(each));
-    log::error("not reloaded: the rules stay as they were");
-}
-
-// A newer program takes over; once it serves, we finish what is under way.
-task<void> server_group::upgrade(io::event_loop& loop) {
-    log::info("handing over to {}", options_.self.path);
-    std::vector<io::native_handle> all;
-    for (const std::vector<io::native_handle>& each : listeners_) all.insert(all.end(), each.begin(), each.end());
-    if (admin_listener_ != io::no_handle) all.push_back(admin_listener_);
-    const result<int> taken = co_await hand_over(loop, options_.self, all, upgrade_limit);
-    upgrading_ = false;
-    if (!taken) {
-        log::error("the new process did not take over ({}): this one goes on", taken.error().message());
-        co_return;
-    }
-    if (ordered_) co_return;  // the end came first
-    log::info("process {} has taken over; draining", *taken);
-    os::notify_supervisor("MAINPID=" + std::to_string(*taken));
-    if (admin_) admin_->stop();
-    each_server(&proxy_server::drain);
-}
-
 void server_group::start_admin(io::event_loop& loop, std::optional<admin_server>& admin, counting_scope& tasks) {
     if (admin_listener_ == io::no_handle) return;
     admin.emplace(*this, loop, net::tcp_listener::adopt(loop, admin_listener_));
     admin_ = &*admin;
     log::info("admin on {}", admin->address().text());
     tasks.spawn(admin->run(), "admin");
-}
-
-// The first signal drains, the second ends.
-task<void> server_group::watch_signals(io::event_loop& loop) {
-    io::signal_set signals(loop, {SIGINT, SIGTERM, SIGUSR2});
-    counting_scope upgrades(loop);
-    for (int received = 0;;) {
-        const result<io::signal_info> which = co_await signals.next();
-        if (!which) co_return;
-        if (which->number == SIGUSR2) {
-            if (ordered_ || std::exchange(upgrading_, true)) {
-                log::warn("SIGUSR2: the end or an upgrade is under way");
-            } else {
-                upgrades.spawn(upgrade(loop), "upgrade");
-            }
-            continue;
-        }
-        os::notify_supervisor("STOPPING=1");
-        upgrades.destroy_all();  // a new process that does not serve yet ends, too
-        if (received == 0) {
-            log::info("draining: at most {} ms for what is under way",
-                      std::chrono::duration_cast<std::chrono::milliseconds>(options_.limit.drain_timeout).count());
-        } else {
-            log::info("ending now");
-        }
-        if (received++ > 0) {
-            each_server(&proxy_server::end);
-        } else if (!ordered_) {
-            each_server(&proxy_server::drain);
-        }
-    }
-}
-
-// Whoever rotates logs moves the files first.
-task<void> server_group::watch_reopen(io::event_loop& loop) {
-    io::signal_set signals(loop, {io::signals::user_1});
-    for (;;) {
-        const result<io::signal_info> which = co_await signals.next();
-        if (!which) co_return;
-        seeing_.reopen();
-        if (options_.log.file.empty()) continue;
-        log::options again = options_.log;
-        again.append = true;
-        const result<void> opened = log::configure(again);
-        if (!opened)
-            log::warn("--log-file {}: cannot be opened again: {}", on_one_line(again.file), opened.error().message());
-    }
 }
 
 proxy_server* server_group::server_of(const io::event_loop& loop) {
@@ -568,6 +473,23 @@ proxy_server* server_group::server_of(const io::event_loop& loop) {
 void server_group::refresh_figures() {
     runtime_.each([this](io::event_loop& loop) {
         if (proxy_server* here = server_of(loop)) here->refresh_figures();
+    });
+}
+
+void server_group::set_limits(const limits& chosen) {
+    {
+        const std::scoped_lock guard(rules_lock_);
+        options_.limit = chosen;
+    }
+    limiter_.set(chosen, connections_by_descriptors_);
+    runtime_.each([this, chosen](io::event_loop& loop) {
+        if (proxy_server* here = server_of(loop)) here->set_limits(chosen);
+    });
+}
+
+void server_group::shed() {
+    runtime_.each([this](io::event_loop& loop) {
+        if (proxy_server* here = server_of(loop)) here->shed();
     });
 }
 

@@ -12,6 +12,7 @@
 #include "io/runtime.hpp"
 #include "net/dns/resolver.hpp"
 #include "net/tcp.hpp"
+#include "proxy/limits/limiter.hpp"
 #include "proxy/options.hpp"
 #include "proxy/policy/credentials.hpp"
 #include "proxy/seeing/seeing.hpp"
@@ -38,15 +39,12 @@ public:
     const options& chosen() const noexcept { return options_; }
     // Our name in Via: unique to this process, so that a request that comes back to us is recognised.
     const std::string& pseudonym() const noexcept { return pseudonym_; }
-    std::uint32_t connections_max() const noexcept { return connections_max_; }
+    std::uint32_t connections_max() const noexcept { return limiter_.connections_max(); }
     proxy::seeing& seeing() noexcept { return seeing_; }
+    proxy::limiter& limiter() noexcept { return limiter_; }
     // One more connection; false: there are as many as allowed.
-    bool reserve() noexcept {
-        if (connections_.fetch_add(1, std::memory_order_relaxed) < connections_max_) return true;
-        unreserve();
-        return false;
-    }
-    std::uint32_t connections() const noexcept { return connections_.load(std::memory_order_relaxed); }
+    bool reserve() noexcept { return limiter_.reserve(); }
+    std::uint32_t connections() const noexcept { return limiter_.connections(); }
     // It has been told to end.
     bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
     // Asks each loop to bring its figures up to date, and waits for none.
@@ -55,7 +53,16 @@ public:
     // The TLS of the listener at this place; null: it speaks none.
     const net::tls::server_context* tls_of(std::size_t listener) const noexcept { return tls_.at(listener); }
     std::size_t survey(const std::shared_ptr<tunnel_survey>& into);
-    void unreserve() noexcept { connections_.fetch_sub(1, std::memory_order_relaxed); }
+    // Memory is short: each loop lets go of what it can.
+    void shed();
+    void unreserve() noexcept { limiter_.unreserve(); }
+    // Those of this moment, for a loop that begins; each loop has its copy. Any thread.
+    limits chosen_limits() const {
+        const std::scoped_lock guard(rules_lock_);
+        return options_.limit;
+    }
+    // Others, for whatever begins from now on. Any thread.
+    void set_limits(const limits& chosen);
     // The rules of this moment; whoever is under way keeps those it began with. Any thread.
     std::shared_ptr<const policy::engine> rules() const {
         const std::scoped_lock guard(rules_lock_);
@@ -99,7 +106,7 @@ private:
 
     options options_;
     std::string pseudonym_;
-    std::uint32_t connections_max_ = 0;
+    std::uint32_t connections_by_descriptors_ = 0;
     policy::credential_checker passwords_;  // outlives the loops, whose tasks it serves
     mutable std::mutex rules_lock_;
     std::shared_ptr<const policy::engine> rules_;  // guarded by rules_lock_
@@ -109,7 +116,7 @@ private:
     io::runtime runtime_;
     std::vector<io::socket_address> where_;  // the listeners, as bound
     tls_doors tls_;
-    std::atomic<std::uint32_t> connections_{0};
+    proxy::limiter limiter_;
     // Those of each of the options' listeners: at least one for each loop, which its server takes over.
     std::vector<std::vector<io::native_handle>> listeners_;
     int ready_ = -1;  // where the process that handed over waits for word
@@ -150,7 +157,14 @@ public:
     void refresh_figures() noexcept { seeing_.refresh(pool_.size(), resolver_.counters()); }
 
     server_group& group() noexcept { return group_; }
-    const limits& limit() const noexcept { return group_.chosen().limit; }
+    const limits& limit() const noexcept { return limit_; }
+    void set_limits(const limits& chosen) noexcept { limit_ = chosen; }
+    // Whether new work is to be refused for want of memory.
+    bool short_of_memory() {
+        return memory_.look(loop_.turn_time(), [this] { group_.shed(); });
+    }
+    // Lets go of what serves nobody now, and goes on to until there is memory again.
+    void shed();
     io::event_loop& loop() noexcept { return loop_; }
     upstream_pool& pool() noexcept { return pool_; }
     net::dns::resolver& resolver() noexcept { return resolver_; }
@@ -170,12 +184,15 @@ private:
     };
 
     void end_idle();
+    void end_kept();
     task<void> accept_loop(door& from);
     task<void> wait_for_room();
     task<void> serve(net::tcp_stream client, std::uint32_t listener);
 
     server_group& group_;
     io::event_loop& loop_;
+    limits limit_;  // written between two turns
+    memory_watch memory_;
     std::vector<door> doors_;
     net::dns::resolver resolver_;
     upstream_pool pool_;
@@ -184,6 +201,7 @@ private:
     bool idle_over_ = false;
     drain_timer<&proxy_server::end_idle> idle_timer_;
     drain_timer<&proxy_server::end> drain_timer_;
+    drain_timer<&proxy_server::shed> shed_timer_;
     intrusive_list<session> idle_;
     counting_scope sessions_;
 };

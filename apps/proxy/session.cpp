@@ -96,10 +96,12 @@ task<std::optional<tunnel_plan>> session::run() {
         if (!known) co_return std::nullopt;
         if (introduced_as_) admission_.set_client(client_address());
     }
+    if (!welcome()) co_return std::nullopt;
     if (const net::tls::server_context* const context = server_.group().tls_of(admission_.listener())) {
         const bool secured = co_await secure(*context);
         if (!secured) co_return std::nullopt;
     }
+    const duration request_timeout = server_.limit().request_timeout;
     for (;;) {
         const bool there = co_await read_head();
         if (speaks_socks_) {
@@ -111,9 +113,16 @@ task<std::optional<tunnel_plan>> session::run() {
         ++server_.count().requests;
         begin_note();
         note_.well_formed = true;
-        const verdict next = co_await answer_watched();
+        verdict next = verdict::close;
+        if (request_timeout == duration::zero())
+            next = co_await answer_watched();
+        else
+            next = co_await answer_in_time(request_timeout);
         first_request_ = false;
-        if (next != verdict::become_tunnel) end_note(next == verdict::reset ? ended::reset : ended::eof);
+        if (next != verdict::become_tunnel) {
+            end_note(next == verdict::reset ? ended::reset : ended::eof);
+            guest_.end_request();
+        }
         switch (next) {
             case verdict::become_tunnel:
                 tunnel_.live = server_.seeing().begin_tunnel(std::move(note_), words());
@@ -152,7 +161,7 @@ task<bool> session::wait_for_request() {
     out_.reset();
     input_.reset();
     server_.enter_idle(*this);
-    const duration wait = first_request_ ? server_.limit().header_timeout : server_.limit().keep_alive_timeout;
+    const duration wait = first_request_ ? header_wait() : server_.limit().keep_alive_timeout;
     const bool got = co_await with_scope(idle_scope_, wait_within(wait));
     list_hook<session>::unlink();
     co_return got;
@@ -168,7 +177,7 @@ task<bool> session::read_head() {
         const time_point before = server_.loop().now();
         const bool got = co_await wait_for_request();
         if (!got) {
-            const bool waited = server_.loop().now() - before >= server_.limit().header_timeout;
+            const bool waited = server_.loop().now() - before >= header_wait();
             if (first_request_ && waited && !server_.draining()) co_await refuse(408, "no request came in time");
             co_return false;
         }
@@ -179,7 +188,7 @@ task<bool> session::read_head() {
         if (what == socks::opening::proxy_header) co_await refuse(400, "a PROXY header of somebody who is not trusted");
         if (what != socks::opening::http) co_return false;
     }
-    const time_point deadline = server_.loop().now() + server_.limit().header_timeout;
+    const time_point deadline = server_.loop().now() + header_wait();
     for (;;) {
         const http::h1::step step = request_.parse(input_.data());
         input_.consume(step.consumed);
@@ -233,7 +242,9 @@ task<verdict> session::refuse(std::uint16_t status, std::string_view detail, boo
                             .detail = detail,
                             .keep_alive = keep_alive,
                             .without_body = request_.head().method == http::method::head,
-                            .retry_after_s = status == 503 ? 1u : 0u,
+                            .retry_after_s = retry_after_s_ > 0 ? retry_after_s_
+                                             : status == 503    ? 1u
+                                                                : 0u,
                             .allow = status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT" : ""});
     // the answer goes out even if what it reports has cancelled everything around it
     const verdict next = co_await shield(say_and_close(keep_alive));
@@ -326,6 +337,10 @@ task<void> session::watch_client(cancel_scope& request_scope) {
 
 task<verdict> session::answer() {
     const http::h1::request_head& head = request_.head();
+    if (const denial no = guest_.ask()) {
+        const verdict denied = co_await deny(no);
+        co_return denied;
+    }
     if (head.method == http::method::connect) {
         const verdict opened = co_await admit();
         co_return opened;
@@ -354,6 +369,9 @@ task<verdict> session::answer() {
     } else if (body_max > 0 && head.framing.kind == http::h1::body_kind::length && head.framing.length > body_max) {
         status = 413;
         wrong = "the request's body is larger than this proxy allows";
+    } else if (head.target_text().size() > server_.limit().uri_bytes_max) {
+        status = 414;
+        wrong = "the request's address is longer than this proxy allows";
     }
     if (!wrong.empty()) {
         const verdict refused = co_await refuse(status, wrong);
@@ -381,6 +399,10 @@ task<verdict> session::admit() {
     if (no) {
         const verdict refused = co_await refuse(no.status(), no.detail(), true);
         co_return refused;
+    }
+    if (const denial over = guest_.ask_as(admission_.user())) {
+        const verdict denied = co_await deny(over);
+        co_return denied;
     }
     if (head.method == http::method::connect) {
         const verdict opened = co_await open_tunnel();

@@ -16,6 +16,7 @@
 #include "http/h1/request_parser.hpp"
 #include "net/tls/connection.hpp"
 #include "proxy/admission.hpp"
+#include "proxy/limits/guest.hpp"
 #include "proxy/server.hpp"
 #include "proxy/socks/association.hpp"
 #include "proxy/socks/proxy_header.hpp"
@@ -44,15 +45,20 @@ struct tunnel_plan {
     live_tunnel_ptr live{};  // null: nobody looks
 };
 
+// How much of a request is looked at.
+http::parse_limits parse_limits_of(const limits& chosen) noexcept;
+
 // Whether a request may be sent twice without harm.
 bool idempotent(http::method which) noexcept;
 
 class session : public list_hook<session> {
 public:
     // listener: where the client came in, by its place among the options' listeners.
-    session(proxy_server& server, net::tls::connection& client, std::uint32_t listener = 0)
+    session(proxy_server& server, net::tls::connection& client, guest& visitor, std::uint32_t listener = 0)
         : server_(server),
           client_(client),
+          guest_(visitor),
+          request_(parse_limits_of(server.limit())),
           admission_(server, client.peer_address().value_or(io::socket_address{}), listener),
           number_(server.count().connections.get()) {}
     session(const session&) = delete;
@@ -63,6 +69,8 @@ public:
 
     // Ends a session that waits for a request of which nothing has come.
     void cancel_idle() noexcept { idle_scope_.cancel(); }
+    // It has been answered before.
+    bool kept() const noexcept { return !first_request_; }
 
     // ---- for the exchange
     proxy_server& server() noexcept { return server_; }
@@ -91,6 +99,8 @@ public:
     // The request has no body, and its end was read.
     bool request_over() const noexcept { return request_over_; }
     proxy::admission& admission() noexcept { return admission_; }
+    guest& visitor() noexcept { return guest_; }
+    void note_denial(const denial& no);
     void log_answer(std::uint16_t status, std::string_view why = {});
 
     // ---- for the SOCKS handshake
@@ -108,6 +118,10 @@ private:
     task<bool> read_proxy_header();
     task<bool> secure(net::tls::server_context context);
     task<result<net::tls::stream>> shake_hands(net::tls::server_context context);
+    bool welcome();
+    duration header_wait() const noexcept;
+    task<verdict> deny(denial no);
+    task<verdict> answer_in_time(duration most);
     task<bool> fill_input_until(time_point until);
     result<io::socket_address> arrived_at() const;
     task<bool> read_head();
@@ -139,6 +153,7 @@ private:
 
     proxy_server& server_;
     net::tls::connection& client_;
+    guest& guest_;
     io::lease input_;  // from the client, not yet consumed
     http::byte_buffer out_;
     http::h1::request_parser request_;
@@ -152,6 +167,7 @@ private:
     std::string client_text_;  // its address, if anybody wants to know
     std::string last_origin_;
     tunnel_plan tunnel_;
+    std::uint32_t retry_after_s_ = 0;  // of the denial that is being told
     bool first_request_ = true;
     bool input_stopped_ = false;
     bool answering_ = false;

@@ -86,6 +86,10 @@ inline void pool_free(void* memory, std::size_t size) noexcept {
 }
 #endif
 
+// What is kept for the next use: by this thread, and for all of them. 0 under a sanitizer.
+std::size_t pool_own_bytes() noexcept;
+std::size_t pool_shared_bytes() noexcept;
+
 // Makes and destroys an object in pool memory.
 template <class T, class... Args>
 T* pool_new(Args&&... args) {

@@ -56,6 +56,17 @@ private:
 
 namespace detail {
 
+task<result<void>> pause(tunnel& both, duration owed) {
+    const duration step = both.touch_interval();
+    const time_point until = saturating_add(both.loop().now(), owed);
+    for (time_point now = both.loop().now(); now < until; now = both.loop().now()) {
+        const result<void> slept = co_await sleep_for(std::min(step, until - now));
+        if (!slept) co_return slept;
+        both.touch();
+    }
+    co_return result<void>();
+}
+
 task<step_result> splice_burst(tunnel& both, tcp_stream& from, tcp_stream& to, std::uint64_t& count) {
     // wait without holding a pipe
     if (!from.socket().maybe_readable()) {
@@ -73,7 +84,7 @@ task<step_result> splice_burst(tunnel& both, tcp_stream& from, tcp_stream& to, s
         if (!sent) co_return stop(sent.error());
         count += *got;
         both.touch();
-    } while (from.socket().maybe_readable());
+    } while (!both.paced() && from.socket().maybe_readable());
     co_return step_result{true, end_reason::eof};
 }
 

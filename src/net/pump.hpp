@@ -15,6 +15,7 @@
 //   pump_result done = co_await pump(client, origin, {.idle_timeout = 300s});
 #pragma once
 
+#include "net/pacer.hpp"
 #include "net/tcp.hpp"
 
 namespace co_wq::net {
@@ -31,6 +32,7 @@ const char* name_of(end_reason reason) noexcept;
 struct pump_options {
     duration idle_timeout = std::chrono::seconds(300);  // zero: none
     bool splice = true;  // where the system can
+    pacer* pace = nullptr;  // null: as fast as it goes. A direction that waits for its pace does not count as idle
 };
 
 struct direction_result {

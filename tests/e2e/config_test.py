@@ -163,7 +163,7 @@ class Check(ConfigTest):
         self.assertRegex(done.stdout, r"\.toml: ok\n$")
 
     def test_the_examples_in_the_documents_are_right(self):
-        examples = [text for page in ("policy.md", "tls.md")
+        examples = [text for page in ("policy.md", "limits.md", "tls.md")
                     for text in re.findall(r"```toml\n(.*?)```", (DOCUMENTS / page).read_text(), re.DOTALL)]
         self.assertGreater(len(examples), 1)
         for text in examples:
@@ -175,11 +175,12 @@ class Check(ConfigTest):
             self.check(file, 0)
 
     def test_the_example_has_every_key(self):
-        text = (DOCUMENTS / "policy.md").read_text()
+        text = "".join((DOCUMENTS / name).read_text() for name in ("policy.md", "limits.md"))
         source = settings.HERE.parents[1] / "apps/proxy/config"
         keys = set()
-        for name in ("config_file.cpp", "policy_reader.cpp"):
-            keys |= set(re.findall(r'\b(?:from|file)\.\w+\("(\w+)"', (source / name).read_text()))
+        for name in ("config_file.cpp", "limits_reader.cpp", "policy_reader.cpp"):
+            asked = r'\b(?:(?:from|file)\.\w+\(|read_parsed\(from, )"(\w+)"'
+            keys |= set(re.findall(asked, (source / name).read_text()))
         missing = {key for key in keys if not re.search(rf"\b{key}\b", text)}
         self.assertEqual(missing, set())
 

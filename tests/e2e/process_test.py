@@ -38,7 +38,13 @@ class Options(unittest.TestCase):
         for value in ("localhost:1", "127.0.0.1", "127.0.0.1:", ":1", "127.0.0.1:65536", "127.0.0.1:1x", "::1:1",
                       "[127.0.0.1]:1", "0.0.0.0:0", "[::]:0"):
             self.assert_usage(f"--admin={value}", named="--admin")
-        for option in ("--threads", "--max-connections", "--header-timeout-ms", "--connect-timeout-ms",
+        for option in ("--max-connections-per-client", "--max-connections-per-user", "--requests-per-second-per-client",
+                       "--requests-per-second-per-user", "--max-header-bytes", "--max-header-fields",
+                       "--max-uri-bytes", "--request-timeout-ms", "--tunnel-timeout-ms", "--max-pool",
+                       "--max-pool-per-host", "--pool-idle-timeout-ms", "--max-dns-queries", "--max-dns-entries",
+                       "--max-memory", "--bytes-per-second-per-connection", "--bytes-per-second-per-client",
+                       "--bytes-per-second-per-user", "--threads",
+                       "--max-connections", "--header-timeout-ms", "--connect-timeout-ms",
                        "--idle-timeout-ms", "--max-body-bytes", "--keep-alive-timeout-ms", "--response-timeout-ms",
                        "--drain-timeout-ms"):
             self.assert_usage(option, "many", named=option)
@@ -64,7 +70,14 @@ class Options(unittest.TestCase):
                        "--report", "--dns-servers", "explain",
                        "--access-log", "--access-log-format", "--access-log-sample", "--access-log-query",
                        "--admin", "--admin-open", "--tls-port", "--tls-certificate", "--tls-key", "--tls-client-ca",
-                       "--tls-client-optional"):
+                       "--tls-client-optional",
+                       "--max-connections-per-client", "--max-connections-per-user",
+                       "--requests-per-second-per-client", "--requests-per-second-per-user", "--max-header-bytes",
+                       "--max-header-fields", "--max-uri-bytes", "--request-timeout-ms", "--tunnel-timeout-ms",
+                       "--max-pool", "--max-pool-per-host", "--pool-idle-timeout-ms", "--max-dns-queries",
+                       "--max-dns-entries", "--max-memory",
+                       "--bytes-per-second-per-connection", "--bytes-per-second-per-client",
+                       "--bytes-per-second-per-user"):
             self.assertIn(option, done.stdout)
 
     def test_version(self):

@@ -65,6 +65,89 @@ task<std::size_t> receive_pattern(tcp_stream& from, duration pause = {}) {
     }
 }
 
+// Each piece costs so much time.
+class slow_pacer final : public pacer {
+public:
+    slow_pacer(std::size_t piece, duration wait) noexcept : piece_(piece), wait_(wait) {}
+    std::size_t piece_max() const noexcept override { return piece_; }
+    duration took(bool forth, std::size_t size, time_point) noexcept override {
+        (forth ? taken_forth : taken_back) += size;
+        largest = std::max(largest, size);
+        return size == 0 ? duration::zero() : wait_;
+    }
+    std::size_t taken_forth = 0, taken_back = 0, largest = 0;
+
+private:
+    std::size_t piece_;
+    duration wait_;
+};
+
+TEST_P(pumped, a_pacer_hears_of_every_byte_and_bounds_the_pieces) {
+    loop->run([](io::event_loop& here) -> task<void> {
+        ends all = co_await make_ends(here);
+        slow_pacer slow(4'000, 100us);
+        pump_options how;
+        how.pace = &slow;
+        auto [up, down, got_up, got_down, done] = co_await when_all(
+            send_pattern(all.client, 200'000, true), send_pattern(all.origin, 100'000, true),
+            receive_pattern(all.origin), receive_pattern(all.client), pump(all.client_side, all.origin_side, how));
+        EXPECT_EQ(got_up, 200'000u);
+        EXPECT_EQ(got_down, 100'000u);
+        EXPECT_EQ(slow.taken_forth, 200'000u);
+        EXPECT_EQ(slow.taken_back, 100'000u);
+        EXPECT_LE(slow.largest, 16'384u) << "no larger than a block";
+        EXPECT_EQ(done.forth.end, end_reason::eof);
+        EXPECT_EQ(done.back.end, end_reason::eof);
+    }(*loop));
+}
+
+TEST_P(pumped, a_fast_pace_is_spliced_and_heard_of) {
+    loop->run([](io::event_loop& here) -> task<void> {
+        ends all = co_await make_ends(here);
+        slow_pacer fast(1'000'000, 10us);
+        pump_options how;
+        how.pace = &fast;
+        auto [sent, got, nothing, done] =
+            co_await when_all(send_pattern(all.client, 5'000'000, true), receive_pattern(all.origin),
+                              send_pattern(all.origin, 0, true), pump(all.client_side, all.origin_side, how));
+        EXPECT_EQ(got, 5'000'000u);
+        EXPECT_EQ(fast.taken_forth, 5'000'000u);
+        EXPECT_EQ(done.forth.end, end_reason::eof);
+    }(*loop));
+}
+
+TEST_P(pumped, a_direction_that_waits_for_its_pace_is_not_idle) {
+    loop->run([](io::event_loop& here) -> task<void> {
+        ends all = co_await make_ends(here);
+        slow_pacer slow(4'000, 600ms);
+        pump_options how;
+        how.pace = &slow;
+        how.idle_timeout = 200ms;
+        const time_point before = here.now();
+        auto [sent, got, nothing, done] =
+            co_await when_all(send_pattern(all.client, 4'000, true), receive_pattern(all.origin),
+                              send_pattern(all.origin, 0, true), pump(all.client_side, all.origin_side, how));
+        EXPECT_GE(here.now() - before, 600ms);
+        EXPECT_EQ(got, 4'000u);
+        EXPECT_EQ(done.forth.end, end_reason::eof);
+        EXPECT_EQ(done.back.end, end_reason::eof);
+    }(*loop));
+}
+
+TEST_P(pumped, a_pump_that_waits_for_its_pace_can_be_cancelled) {
+    loop->run([](io::event_loop& here) -> task<void> {
+        ends all = co_await make_ends(here);
+        slow_pacer slow(4'000, 1h);
+        pump_options how;
+        how.pace = &slow;
+        co_await send_pattern(all.client, 1'000, false);
+        const pump_result done = co_await with_timeout(50ms, pump(all.client_side, all.origin_side, how));
+        EXPECT_GT(done.forth.bytes, 0u);
+        EXPECT_EQ(done.forth.end, end_reason::idle);
+        EXPECT_EQ(done.back.end, end_reason::idle);
+    }(*loop));
+}
+
 TEST_P(pumped, bulk_in_both_directions_arrives_whole_and_its_pipes_and_blocks_come_back) {
     loop->run([](io::event_loop& here) -> task<void> {
         ends all = co_await make_ends(here);

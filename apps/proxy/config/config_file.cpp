@@ -8,6 +8,7 @@
 #include <fstream>
 #include <tuple>
 
+#include "proxy/config/limits_reader.hpp"
 #include "proxy/config/policy_reader.hpp"
 #include "proxy/config/table_reader.hpp"
 #include "proxy/config/units.hpp"
@@ -57,24 +58,6 @@ void read_log(table_reader& from, options& out) {
     from.flag("append", out.log.append);
 }
 
-void read_limits(table_reader& from, limits& out) {
-    const auto store = [](std::uint32_t& in) {
-        return [&in](std::uint64_t given) { in = static_cast<std::uint32_t>(given); };
-    };
-    from.number("connections", 0, UINT32_MAX, store(out.connections_max));
-    from.size("body", out.body_bytes_max);
-    from.time("header_timeout", out.header_timeout);
-    from.time("keep_alive_timeout", out.keep_alive_timeout);
-    from.time("connect_timeout", out.connect_timeout);
-    from.time("idle_timeout", out.idle_timeout);
-    from.time("response_timeout", out.response_timeout);
-    from.time("drain_timeout", out.drain_timeout);
-    from.time("drain_idle_timeout", out.drain_idle_timeout);
-    from.time("pool_idle_timeout", out.pool_idle_timeout);
-    from.number("pool_per_host", 0, 1'000'000, store(out.pool_per_host_max));
-    from.number("pool", 1, 1'000'000, store(out.pool_max));
-}
-
 void read_dns(table_reader& from, net::dns::resolver_options& out) {
     std::string servers;
     from.texts("servers", [&](std::string_view given) {
@@ -96,6 +79,8 @@ void read_dns(table_reader& from, net::dns::resolver_options& out) {
         out.query_timeout = given;
     }
     from.number("tries", 1, 10, [&](std::uint64_t given) { out.tries = static_cast<int>(given); });
+    from.number("queries", 1, 1'000'000, [&](std::uint64_t given) { out.queries_max = given; });
+    from.number("entries", 1, 10'000'000, [&](std::uint64_t given) { out.entries_max = given; });
     from.time("ttl_min", out.ttl_min);
     from.time("ttl_max", out.ttl_max);
     if (out.ttl_min > out.ttl_max) from.complain("ttl_min", "is longer than ttl_max: make it shorter");

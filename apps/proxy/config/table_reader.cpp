@@ -81,6 +81,13 @@ void table_reader::time(std::string_view key, duration& out) {
     out = *read;
 }
 
+void table_reader::time_or_none(std::string_view key, duration& out) {
+    const toml::node* found = find(key);
+    const bool none = found && found->is_string() && found->as_string()->get() == "none";
+    if (none) out = duration::zero();
+    if (!none) time(key, out);
+}
+
 void table_reader::size(std::string_view key, std::uint64_t& out) {
     const toml::node* found = find(key);
     if (!found) return;

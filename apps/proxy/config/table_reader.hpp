@@ -58,6 +58,7 @@ public:
                 const std::function<void(std::uint64_t)>& take);
     void time(std::string_view key, duration& out);
     // "none" is 0.
+    void time_or_none(std::string_view key, duration& out);
     void size(std::string_view key, std::uint64_t& out);
     // One of these words.
     void word(std::string_view key, std::span<const std::string_view> words, std::string& out);

@@ -224,11 +224,15 @@ task<void> admin_server::answer_path(std::string path, answer& out) {
 void admin_server::metrics(answer& out) {
     group_.refresh_figures();
     out.type = metrics_content_type;
+    const memory_guard& memory = group_.limiter().memory();
     const auto since_1970 = std::chrono::duration<double>(started_.time_since_epoch());
     append_metrics(out.body, group_.seeing(),
                    {.open_connections = group_.connections(),
                     .connections_max = group_.connections_max(),
                     .draining = group_.draining(),
+                    .memory_resident_bytes = memory.resident_bytes(),
+                    .memory_limit_bytes = memory.ceiling(),
+                    .shedding = memory.shedding(),
                     .start_time_s = since_1970.count()});
 }
 

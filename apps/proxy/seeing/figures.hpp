@@ -18,6 +18,7 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "http/method.hpp"
+#include "proxy/limits/limiter.hpp"
 
 namespace co_wq::proxy {
 
@@ -91,6 +92,7 @@ struct alignas(64) loop_figures {
     figure tunnels_current;
     std::array<std::array<figure, status_classes>, methods_counted> answered;  // ended, tunnels at their beginning
     std::array<figure, static_cast<std::size_t>(refusal_reason::count)> refused_by;
+    std::array<figure, limit_kinds> limited;
     figure bytes_up, bytes_down;
     figure connects;
     std::array<figure, static_cast<std::size_t>(connect_failure::count)> connect_failures;

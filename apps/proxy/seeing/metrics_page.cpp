@@ -106,6 +106,10 @@ void append_requests(page& to, const std::vector<const loop_figures*>& loops) {
     for (std::size_t index = 0; index < static_cast<std::size_t>(refusal_reason::count); ++index)
         to.labelled("refusals_total", "reason", name_of(static_cast<refusal_reason>(index)),
                     sum(loops, [&](const loop_figures& one) -> const figure& { return one.refused_by[index]; }));
+    to.family("limited_total", "counter", "Requests, tunnels and connections that a limit denied or ended.");
+    for (std::size_t index = 1; index < limit_kinds; ++index)
+        to.labelled("limited_total", "limit", name_of(static_cast<limit_kind>(index)),
+                    sum(loops, [&](const loop_figures& one) -> const figure& { return one.limited[index]; }));
     to.family("upstream_connect_failures_total", "counter", "Origins that could not be reached.");
     for (std::size_t index = 0; index < static_cast<std::size_t>(connect_failure::count); ++index)
         to.labelled("upstream_connect_failures_total", "reason", name_of(static_cast<connect_failure>(index)),
@@ -144,6 +148,10 @@ void append_metrics(std::string& out, const seeing& all, const process_figures& 
     to.single("draining", "gauge", "1 while the proxy ends and accepts nobody.", process.draining ? 1 : 0);
     to.single("open_connections", "gauge", "Connections of clients now.", process.open_connections);
     to.single("connections_limit", "gauge", "Connections of clients that are allowed.", process.connections_max);
+    to.single("memory_resident_bytes", "gauge", "Memory that is resident.", process.memory_resident_bytes);
+    to.single("memory_limit_bytes", "gauge", "Above it new requests are refused; 0: no limit.",
+              process.memory_limit_bytes);
+    to.single("shedding", "gauge", "1 while new requests are refused for want of memory.", process.shedding ? 1 : 0);
     for (const row& one : rows) to.single(one.name, one.type, one.help, sum(loops, one.which));
     append_requests(to, loops);
     std::vector<const span_histogram*> first_bytes, connects;

@@ -18,6 +18,9 @@ struct process_figures {
     std::uint64_t open_connections = 0;
     std::uint64_t connections_max = 0;
     bool draining = false;
+    std::uint64_t memory_resident_bytes = 0;
+    std::uint64_t memory_limit_bytes = 0;  // 0: none
+    bool shedding = false;
     double start_time_s = 0;  // since 1970
 };
 

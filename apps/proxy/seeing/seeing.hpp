@@ -73,6 +73,11 @@ public:
         (up ? progress_.bytes_forth : progress_.bytes_back) += size;
     }
     void finish(const net::pump_result& done) noexcept;
+    // A limit ended it.
+    void limited(std::string_view rule) {
+        note_.ends(ended::limit, ended::limit);
+        note_.rule = rule;
+    }
     // It broke before the pump began.
     void broke(error why) noexcept { note_.ends(end_of(why), end_of(why)); }
 

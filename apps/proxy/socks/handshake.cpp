@@ -27,7 +27,9 @@ task<std::optional<tunnel_plan>> handshake::run() {
     const bool asked = co_await negotiate();
     if (!asked) co_return std::nullopt;
     begin_note();
-    if (request_.what == command::bind) {
+    if (const denial no = over_limit()) {
+        co_await deny(no);
+    } else if (request_.what == command::bind) {
         co_await refuse(reply::command_not_supported, "BIND is not served");
     } else if (request_.what == command::udp_associate) {
         std::optional<tunnel_plan> plan = co_await associate();
@@ -169,6 +171,24 @@ void handshake::note_refusal(std::uint16_t status, std::string_view why) {
 
 task<void> handshake::refuse(reply code, std::string_view why) {
     note_refusal(status_of(code), why);
+    log_answer(code, why);
+    co_await session_.say_last(write_reply(request_.version, code));
+    session_.end_note(ended::eof);
+}
+
+denial handshake::over_limit() {
+    const denial no = session_.visitor().ask();
+    return no ? no : session_.visitor().ask_as(who_.user);
+}
+
+// "Not allowed" is for what may be asked again later; a connection too many, or memory too little, is a failure of
+// ours.
+task<void> handshake::deny(denial no) {
+    const bool rate = no.which == limit_kind::requests_per_client || no.which == limit_kind::requests_per_user;
+    const reply code = rate ? reply::not_allowed : reply::general_failure;
+    const std::string why = no.text();
+    note_refusal(no.status(), why);
+    session_.note_denial(no);
     log_answer(code, why);
     co_await session_.say_last(write_reply(request_.version, code));
     session_.end_note(ended::eof);

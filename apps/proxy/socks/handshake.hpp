@@ -34,6 +34,8 @@ private:
     task<progress> read(Parse parse);
     task<bool> say(std::string text);
     task<void> refuse(reply code, std::string_view why);
+    denial over_limit();
+    task<void> deny(denial no);
     task<std::optional<tunnel_plan>> connect();
     task<std::optional<tunnel_plan>> associate();
     task<result<net::tls::connection>> dial();

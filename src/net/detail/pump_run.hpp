@@ -1,10 +1,12 @@
 // The pump between two streams of any kind; those of TCP are spliced.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
 #include "net/idle_guard.hpp"
 #include "net/pump.hpp"
+#include "sync/sleep.hpp"
 #include "task/when.hpp"
 
 namespace co_wq::net::detail {
@@ -18,7 +20,11 @@ end_reason reason_of(error what) noexcept;
 class tunnel : public idle_guard {
 public:
     tunnel(io::event_loop& loop, const pump_options& options, pump_progress& progress) noexcept
-        : idle_guard(loop, options.idle_timeout), options_(options), progress_(progress) {}
+        : idle_guard(loop, options.idle_timeout),
+          options_(options),
+          progress_(progress),
+          paced_forth_(progress.bytes_forth),
+          paced_back_(progress.bytes_back) {}
 
     pump_progress& progress() noexcept { return progress_; }
     void touch() noexcept {
@@ -34,11 +40,32 @@ public:
             scope().cancel(how == end_reason::idle ? errc::timed_out : errc::stopped);
         }
     }
-    bool may_splice() const noexcept { return options_.splice && loop().reactor().calls().can_splice(); }
+    // A pipe takes more than a slow pace allows.
+    bool may_splice() const noexcept {
+        const bool slow = options_.pace && options_.pace->piece_max() < io::pipe_pool::capacity_bytes;
+        return options_.splice && !slow && loop().reactor().calls().can_splice();
+    }
+    bool paced() const noexcept { return options_.pace != nullptr; }
+    std::size_t piece_max() const noexcept {
+        return paced() ? std::min(pump_block_bytes, options_.pace->piece_max()) : pump_block_bytes;
+    }
+    // So often a direction that waits for its pace has to say that it is not idle.
+    duration touch_interval() const noexcept {
+        const duration half = options_.idle_timeout / 2;
+        return half > duration::zero() ? half : std::chrono::hours(1);
+    }
+    // How long the direction that counts here has to wait for what it carried since it was asked last.
+    duration owed(const std::uint64_t& count) noexcept {
+        if (!paced()) return duration::zero();
+        const bool forth = &count == &progress_.bytes_forth;
+        const std::uint64_t before = std::exchange(forth ? paced_forth_ : paced_back_, count);
+        return options_.pace->took(forth, static_cast<std::size_t>(count - before), loop().now());
+    }
 
 private:
     const pump_options& options_;
     pump_progress& progress_;
+    std::uint64_t paced_forth_, paced_back_;
 };
 
 struct step_result {
@@ -48,7 +75,10 @@ struct step_result {
 
 inline step_result stop(error what) noexcept { return {false, reason_of(what)}; }
 
-// Waits for bytes, then splices until the sender pauses or ends.
+// Until the pace allows more, without seeming idle.
+task<result<void>> pause(tunnel& both, duration owed);
+
+// Waits for bytes, then splices until the sender pauses or ends; with a pace, once.
 task<step_result> splice_burst(tunnel& both, tcp_stream& from, tcp_stream& to, std::uint64_t& count);
 
 // One direction, in one frame, since an idle tunnel holds it.
@@ -58,6 +88,11 @@ task<direction_result> carry(tunnel& both, From& from, To& to, std::uint64_t& co
     end_reason end = end_reason::eof;
     int full_blocks = 0;
     for (;;) {
+        if (const duration owed = both.owed(count); owed > duration::zero()) {
+            const result<void> paused = co_await pause(both, owed);
+            if (!paused) end = reason_of(paused.error());
+            if (!paused) break;
+        }
         if constexpr (sockets) {
             if (full_blocks >= full_blocks_before_splice && both.may_splice()) {
                 const step_result burst = co_await splice_burst(both, from, to, count);
@@ -66,7 +101,7 @@ task<direction_result> carry(tunnel& both, From& from, To& to, std::uint64_t& co
                 full_blocks = full_blocks_before_splice - 1;
             }
         }
-        result<io::lease> got = co_await from.recv_lease(pump_block_bytes);
+        result<io::lease> got = co_await from.recv_lease(both.piece_max());
         if (!got) end = reason_of(got.error());
         if (!got || got->empty()) break;
         both.touch();
