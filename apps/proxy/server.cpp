@@ -39,6 +39,7 @@ proxy_server::proxy_server(server_group& group, io::event_loop& loop, std::vecto
       idle_timer_(*this),
       drain_timer_(*this),
       shed_timer_(*this),
+      trim_timer_(*this),
       sessions_(loop, [](std::exception_ptr failure, const char* name) {
           try {
               std::rethrow_exception(failure);
@@ -55,6 +56,7 @@ task<void> proxy_server::run() {
     idle_timer_.cancel();
     drain_timer_.cancel();
     shed_timer_.cancel();
+    trim_timer_.cancel();
     pool_.clear();
 }
 
@@ -115,70 +117,85 @@ private:
     bool done_ = false;
 };
 
-task<void> in_time(time_point until, task<void> work) { co_await with_deadline(until, std::move(work)); }
-
 // A tunnel has lived as long as it may.
 void note_end_of_life(proxy_server& server, live_tunnel* live) {
     ++server.count().limited[static_cast<std::size_t>(limit_kind::tunnel_time)];
     if (live) live->limited(rule_of(limit_kind::tunnel_time));
 }
 
-// Bytes that were read together with a head go first, then the pump takes over.
-task<void> run_tunnel(proxy_server& server, net::tls::connection& client, tunnel_plan tunnel, time_point until,
-                      net::pacer* pace) {
-    reset_unless_done both(client, tunnel.origin);
-    for (auto [bytes_first, to] :
-         {std::pair{&tunnel.to_origin, &tunnel.origin}, std::pair{&tunnel.to_client, &client}}) {
+// Instead of a tunnel: datagrams, as long as the connection lasts.
+task<void> run_relay(proxy_server& server, net::tls::connection& client, tunnel_plan& plan, time_point until) {
+    if (until == no_deadline) {
+        co_await plan.relay->run(client);
+    } else {
+        co_await with_deadline(until, plan.relay->run(client));
+    }
+    if (server.loop().now() >= until) note_end_of_life(server, plan.live.get());
+    if (!plan.live) co_return;
+    plan.live->carried_before(true, plan.relay->bytes_up());
+    plan.live->carried_before(false, plan.relay->bytes_down());
+    plan.live->finish({.forth = {.end = net::end_reason::eof}, .back = {.end = net::end_reason::eof}});
+}
+
+// Bytes that were read together with a head go first, before the pump takes over.
+task<bool> send_first(tunnel_plan& plan, net::tls::connection& client, net::tls::connection& origin,
+                      live_tunnel* live) {
+    for (auto [bytes_first, to] : {std::pair{&plan.to_origin, &origin}, std::pair{&plan.to_client, &client}}) {
         const io::lease first = std::move(*bytes_first);  // goes back now, with or without bytes: the tunnel holds none
         if (first.empty()) continue;
         const result<void> sent = co_await to->send_all(first.data());
-        if (!sent && server.loop().now() >= until) note_end_of_life(server, tunnel.live.get());
-        if (!sent && tunnel.live) tunnel.live->broke(sent.error());
-        if (!sent) co_return;
-        if (tunnel.live) tunnel.live->carried_before(to == &tunnel.origin, first.size());
+        if (!sent && live) live->broke(sent.error());
+        if (!sent) co_return false;
+        if (live) live->carried_before(to == &origin, first.size());
     }
-    ++server.count().tunnels;
-    net::pump_progress* const progress = tunnel.live ? &tunnel.live->progress() : nullptr;
-    const net::pump_options how{.idle_timeout = server.limit().idle_timeout, .pace = pace};
-    const net::pump_result done = co_await net::tls::pump(client, tunnel.origin, how, progress);
-    const bool whole = done.forth.end == net::end_reason::eof && done.back.end == net::end_reason::eof;
-    const bool over = !whole && server.loop().now() >= until;
-    if (over) note_end_of_life(server, tunnel.live.get());
-    if (!over) both.done();
-    if (tunnel.live) tunnel.live->finish(done);
-    log::debug("tunnel {}: {} bytes up ({}), {} down ({})", tunnel.name, done.forth.bytes, net::name_of(done.forth.end),
-               done.back.bytes, net::name_of(done.back.end));
+    co_return true;
+}
+
+template <class T>
+task<T> in_time(time_point until, task<T> work) {
+    T done = co_await with_deadline(until, std::move(work));
+    co_return done;
 }
 
 }  // namespace
 
+// The frame of an idle tunnel: what its beginning needed is gone by then.
 task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener) {
     guest visitor(*this);
     net::tls::connection client(std::move(accepted));
     ++count().connections;
     std::unique_ptr<session, pool_deleter> http_part(pool_new<session>(*this, client, visitor, listener));
-    std::optional<tunnel_plan> tunnel = co_await http_part->run();
+    std::unique_ptr<tunnel_plan> plan = co_await http_part->run();
     http_part.reset();
-    if (!tunnel) co_return client.close();
+    if (!plan) co_return client.close();
     const bool mortal = limit().tunnel_timeout > duration::zero();
     const time_point until = mortal ? saturating_add(loop_.now(), limit().tunnel_timeout) : no_deadline;
-    if (tunnel->relay) {
-        if (mortal)
-            co_await in_time(until, tunnel->relay->run(client));
-        else
-            co_await tunnel->relay->run(client);
-        if (loop_.now() >= until) note_end_of_life(*this, tunnel->live.get());
-        if (tunnel->live) {
-            tunnel->live->carried_before(true, tunnel->relay->bytes_up());
-            tunnel->live->carried_before(false, tunnel->relay->bytes_down());
-            tunnel->live->finish({.forth = {.end = net::end_reason::eof}, .back = {.end = net::end_reason::eof}});
-        }
-        client.close();
-    } else if (mortal) {
-        co_await in_time(until, run_tunnel(*this, client, std::move(*tunnel), until, visitor.pace()));
-    } else {
-        co_await run_tunnel(*this, client, std::move(*tunnel), until, visitor.pace());
+    if (plan->relay) {
+        co_await run_relay(*this, client, *plan, until);
+        co_return client.close();
     }
+    net::tls::connection origin = std::move(plan->origin);
+    const live_tunnel_ptr live = std::move(plan->live);
+    reset_unless_done both(client, origin);
+    task<bool> first = send_first(*plan, client, origin, live.get());
+    if (mortal) first = in_time(until, std::move(first));
+    const bool begun = co_await std::move(first);
+    if (!begun && loop_.now() >= until) note_end_of_life(*this, live.get());
+    if (!begun) co_return;
+    const std::string name = std::move(plan->name);
+    plan.reset();
+    ++count().tunnels;
+    const net::pump_options how{.idle_timeout = limit().idle_timeout, .pace = visitor.pace()};
+    task<net::pump_result> carried = net::tls::pump(client, origin, how, live ? &live->progress() : nullptr);
+    if (mortal) carried = in_time(until, std::move(carried));
+    const net::pump_result done = co_await std::move(carried);
+    const bool whole = done.forth.end == net::end_reason::eof && done.back.end == net::end_reason::eof;
+    const bool over = !whole && loop_.now() >= until;
+    if (over) note_end_of_life(*this, live.get());
+    if (!over) both.done();
+    if (live) live->finish(done);
+    log::debug("tunnel {}: {} bytes up ({}), {} down ({})", name, done.forth.bytes, net::name_of(done.forth.end),
+               done.back.bytes, net::name_of(done.back.end));
 }
 
 void proxy_server::enter_idle(session& one) noexcept {
@@ -218,6 +235,35 @@ void proxy_server::shed() {
     loop_.reactor().buffers().trim();
     group_.limiter().give_back_memory(now);
     if (!sessions_.empty()) loop_.timers()->arm(shed_timer_, now + memory_guard::interval);
+}
+
+namespace {
+
+constexpr std::size_t kept_bytes_min = 1024 * 1024;
+constexpr duration trim_interval = std::chrono::seconds(2);
+constexpr duration trim_step = std::chrono::milliseconds(5);
+
+}  // namespace
+
+void proxy_server::has_left() noexcept {
+    if (!trim_timer_.armed() && !draining_) loop_.timers()->arm(trim_timer_, loop_.turn_time() + trim_interval);
+}
+
+// What frames have not needed from one look to the next goes back to the system, one size class at a time, so that the
+// loop's turns stay short.
+void proxy_server::give_back() {
+    const time_point now = loop_.now();
+    if (trimmed_ < pool_classes) {
+        (void)pool_trim(trimmed_++);
+        if (trimmed_ < pool_classes) return loop_.timers()->arm(trim_timer_, now + trim_step);
+        loop_.reactor().buffers().trim();
+        return group_.limiter().give_back_memory(now);
+    }
+    const std::size_t kept = pool_own_bytes() + pool_shared_bytes();
+    const bool much = std::min(kept, kept_before_) >= kept_bytes_min;
+    kept_before_ = much ? 0 : kept;
+    if (much) trimmed_ = 0;
+    if (kept >= kept_bytes_min) loop_.timers()->arm(trim_timer_, now + (much ? trim_step : trim_interval));
 }
 
 void proxy_server::end() {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/pool.hpp"
 #include "io/runtime.hpp"
 #include "net/dns/resolver.hpp"
 #include "net/tcp.hpp"
@@ -165,12 +166,16 @@ public:
     }
     // Lets go of what serves nobody now, and goes on to until there is memory again.
     void shed();
+    void give_back();
     io::event_loop& loop() noexcept { return loop_; }
     upstream_pool& pool() noexcept { return pool_; }
     net::dns::resolver& resolver() noexcept { return resolver_; }
     bool draining() const noexcept { return draining_; }
     loop_seeing& seeing() noexcept { return seeing_; }
     loop_figures& count() noexcept { return seeing_.figures(); }
+
+    // A connection ends: its memory may not be needed again.
+    void has_left() noexcept;
 
     // Sessions that wait for a request and can be ended without harm.
     void enter_idle(session& one) noexcept;
@@ -202,6 +207,9 @@ private:
     drain_timer<&proxy_server::end_idle> idle_timer_;
     drain_timer<&proxy_server::end> drain_timer_;
     drain_timer<&proxy_server::shed> shed_timer_;
+    drain_timer<&proxy_server::give_back> trim_timer_;
+    std::size_t kept_before_ = 0;  // by the pool of frames, when it was looked at last
+    std::size_t trimmed_ = pool_classes;  // its size classes, so far
     intrusive_list<session> idle_;
     counting_scope sessions_;
 };

@@ -90,26 +90,26 @@ void session::note_pooled(const net::tls::connection& origin) {
     if (peer) note_.upstream = peer->text();
 }
 
-task<std::optional<tunnel_plan>> session::run() {
+task<std::unique_ptr<tunnel_plan>> session::run() {
     if (!server_.group().chosen().proxy_protocol_from.empty()) {
         const bool known = co_await read_proxy_header();
-        if (!known) co_return std::nullopt;
+        if (!known) co_return nullptr;
         if (introduced_as_) admission_.set_client(client_address());
     }
-    if (!welcome()) co_return std::nullopt;
+    if (!welcome()) co_return nullptr;
     if (const net::tls::server_context* const context = server_.group().tls_of(admission_.listener())) {
         const bool secured = co_await secure(*context);
-        if (!secured) co_return std::nullopt;
+        if (!secured) co_return nullptr;
     }
     const duration request_timeout = server_.limit().request_timeout;
     for (;;) {
         const bool there = co_await read_head();
         if (speaks_socks_) {
             socks::handshake one(*this);
-            std::optional<tunnel_plan> plan = co_await one.run();
+            std::unique_ptr<tunnel_plan> plan = co_await one.run();
             co_return plan;
         }
-        if (!there) co_return std::nullopt;
+        if (!there) co_return nullptr;
         ++server_.count().requests;
         begin_note();
         note_.well_formed = true;
@@ -125,10 +125,10 @@ task<std::optional<tunnel_plan>> session::run() {
         }
         switch (next) {
             case verdict::become_tunnel:
-                tunnel_.live = server_.seeing().begin_tunnel(std::move(note_), words());
+                tunnel_->live = server_.seeing().begin_tunnel(std::move(note_), words());
                 co_return std::move(tunnel_);
-            case verdict::reset: client_.reset(); co_return std::nullopt;
-            case verdict::close: co_return std::nullopt;
+            case verdict::reset: client_.reset(); co_return nullptr;
+            case verdict::close: co_return nullptr;
             default: break;
         }
     }
@@ -524,8 +524,10 @@ task<verdict> session::open_tunnel() {
     if (!sent) co_return verdict::reset;
     note_decision();
     server_.seeing().first_byte(note_);
-    tunnel_ = {std::move(*origin), std::move(input_), {}, {}, {}, {}};
-    if (log::enabled(log::level::debug)) tunnel_.name = name_of(where);
+    tunnel_ = std::make_unique<tunnel_plan>();
+    tunnel_->origin = std::move(*origin);
+    tunnel_->to_origin = std::move(input_);
+    if (log::enabled(log::level::debug)) tunnel_->name = name_of(where);
     co_return verdict::become_tunnel;
 }
 
@@ -565,7 +567,11 @@ task<verdict> session::forward() {
         }
         if (one.origin_reusable()) server_.pool().give_back(origin_name, one.take_origin());
         if (next == verdict::become_tunnel) {
-            tunnel_ = {one.take_origin(), std::move(input_), one.take_origin_input(), origin_name, {}, {}};
+            tunnel_ = std::make_unique<tunnel_plan>();
+            tunnel_->origin = one.take_origin();
+            tunnel_->to_origin = std::move(input_);
+            tunnel_->to_client = one.take_origin_input();
+            if (log::enabled(log::level::debug)) tunnel_->name = origin_name;
         }
         co_return next;
     }

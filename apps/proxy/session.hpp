@@ -65,7 +65,7 @@ public:
     ~session();
 
     // A tunnel to run, or nothing: the connection is over.
-    task<std::optional<tunnel_plan>> run();
+    task<std::unique_ptr<tunnel_plan>> run();
 
     // Ends a session that waits for a request of which nothing has come.
     void cancel_idle() noexcept { idle_scope_.cancel(); }
@@ -166,7 +166,7 @@ private:
     std::string other_target_;
     std::string client_text_;  // its address, if anybody wants to know
     std::string last_origin_;
-    tunnel_plan tunnel_;
+    std::unique_ptr<tunnel_plan> tunnel_;
     std::uint32_t retry_after_s_ = 0;  // of the denial that is being told
     bool first_request_ = true;
     bool input_stopped_ = false;

@@ -46,6 +46,8 @@ extern constinit thread_local pool_cache thread_pool_cache;
 // do not restore those. Spilling is the last thing a caller does, refilling is not.
 CO_WQ_RARE void* pool_refill(std::size_t size_class) noexcept;
 [[gnu::cold, gnu::noinline]] void pool_spill(std::size_t size_class) noexcept;
+// This thread gives back: what it keeps goes to the depot when it ends.
+CO_WQ_RARE void pool_arm() noexcept;
 CO_WQ_RARE void* pool_large(std::size_t size) noexcept;
 [[gnu::cold, gnu::noinline]] void pool_large_free(void* memory, std::size_t size) noexcept;
 
@@ -80,6 +82,8 @@ inline void pool_free(void* memory, std::size_t size) noexcept {
     if (size_class >= pool_classes) [[unlikely]]
         return detail::pool_large_free(memory, size);
     auto& bin = detail::thread_pool_cache.bins[size_class];
+    if (!bin.head) [[unlikely]]
+        detail::pool_arm();
     bin.push(memory);
     if (bin.head->count > detail::pool_bin_limit) [[unlikely]]
         detail::pool_spill(size_class);
@@ -89,6 +93,10 @@ inline void pool_free(void* memory, std::size_t size) noexcept {
 // What is kept for the next use: by this thread, and for all of them. 0 under a sanitizer.
 std::size_t pool_own_bytes() noexcept;
 std::size_t pool_shared_bytes() noexcept;
+// Of one size class below pool_classes: what this thread and the depot keep goes back to the system where a whole chunk
+// of 16 KiB is unused. The bytes that went; 0 under a sanitizer. Costs about 20 ns for each block kept: for quiet
+// moments.
+std::size_t pool_trim(std::size_t size_class) noexcept;
 
 // Makes and destroys an object in pool memory.
 template <class T, class... Args>

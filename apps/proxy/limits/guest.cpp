@@ -19,6 +19,7 @@ std::uint32_t connections_of(const policy::ip_address& client, const limits& by,
 }  // namespace
 
 guest::~guest() {
+    server_.has_left();
     end_request();
     limiter& all = server_.group().limiter();
     if (client_) all.clients().leave(*client_, server_.loop().now());

@@ -21,26 +21,26 @@ std::uint16_t status_of(reply code) noexcept {
 
 }  // namespace
 
-task<std::optional<tunnel_plan>> handshake::run() {
+task<std::unique_ptr<tunnel_plan>> handshake::run() {
     ++server_.count().requests;
     deadline_ = server_.loop().now() + server_.limit().header_timeout;
     const bool asked = co_await negotiate();
-    if (!asked) co_return std::nullopt;
+    if (!asked) co_return nullptr;
     begin_note();
     if (const denial no = over_limit()) {
         co_await deny(no);
     } else if (request_.what == command::bind) {
         co_await refuse(reply::command_not_supported, "BIND is not served");
     } else if (request_.what == command::udp_associate) {
-        std::optional<tunnel_plan> plan = co_await associate();
+        std::unique_ptr<tunnel_plan> plan = co_await associate();
         co_return plan;
     } else if (const decision made = judged(); !made.allowed) {
         co_await refuse(reply::not_allowed, made.why);
     } else {
-        std::optional<tunnel_plan> plan = co_await connect();
+        std::unique_ptr<tunnel_plan> plan = co_await connect();
         co_return plan;
     }
-    co_return std::nullopt;
+    co_return nullptr;
 }
 
 void handshake::begin_note() {
@@ -220,58 +220,61 @@ void handshake::note_granted() {
     server_.seeing().first_byte(session_.note());
 }
 
-task<std::optional<tunnel_plan>> handshake::connect() {
+task<std::unique_ptr<tunnel_plan>> handshake::connect() {
     result<net::tls::connection> origin = co_await dial();
     if (!origin && origin.error() == errc::stopped) {
         session_.end_note(server_.draining() ? ended::shutdown : ended::reset);
-        co_return std::nullopt;
+        co_return nullptr;
     }
     if (!origin) {
         std::string why = origin.error().message();
         if (origin.error() == errc::permission_denied && !judged_.allowed()) why = tell(about(), judged_).why;
         co_await refuse(reply_of(origin.error()), why);
-        co_return std::nullopt;
+        co_return nullptr;
     }
     log_answer(reply::granted, {});
     const io::socket_address bound = origin->local_address().value_or(io::socket_address{});
     const bool said = co_await say(write_reply(request_.version, reply::granted, bound));
     if (!said) {
         session_.end_note(ended::reset);
-        co_return std::nullopt;
+        co_return nullptr;
     }
     note_granted();
-    tunnel_plan plan{std::move(*origin), std::move(session_.input()), {}, {}, {}, session_.begin_live()};
-    if (log::enabled(log::level::debug)) plan.name = request_.where.host + ':' + std::to_string(request_.where.port);
+    auto plan = std::make_unique<tunnel_plan>();
+    plan->origin = std::move(*origin);
+    plan->to_origin = std::move(session_.input());
+    plan->live = session_.begin_live();
+    if (log::enabled(log::level::debug)) plan->name = request_.where.host + ':' + std::to_string(request_.where.port);
     co_return plan;
 }
 
-task<std::optional<tunnel_plan>> handshake::associate() {
+task<std::unique_ptr<tunnel_plan>> handshake::associate() {
     if (server_.group().chosen().udp_per_client == 0) {
         co_await refuse(reply::command_not_supported, "UDP is not relayed here");
-        co_return std::nullopt;
+        co_return nullptr;
     }
     if (const decision made = admit_client(who_, "UDP"); !made.allowed) {
         if (server_.seeing().detailed()) session_.note().rule = made.rule;
         co_await refuse(reply::not_allowed, made.why);
-        co_return std::nullopt;
+        co_return nullptr;
     }
     auto relay = std::make_unique<association>(server_, who_);
     const result<io::socket_address> opened = relay->open(session_.client(), request_.where);
     if (!opened) {
         const std::string why = opened.error().message();
         co_await refuse(reply::general_failure, why);
-        co_return std::nullopt;
+        co_return nullptr;
     }
     log_answer(reply::granted, {});
     const bool said = co_await say(write_reply(request_.version, reply::granted, *opened));
     if (!said) {
         session_.end_note(ended::reset);
-        co_return std::nullopt;
+        co_return nullptr;
     }
     note_granted();
-    tunnel_plan plan;
-    plan.relay = std::move(relay);
-    plan.live = session_.begin_live();
+    auto plan = std::make_unique<tunnel_plan>();
+    plan->relay = std::move(relay);
+    plan->live = session_.begin_live();
     co_return plan;
 }
 

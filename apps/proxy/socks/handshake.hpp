@@ -23,7 +23,7 @@ public:
     explicit handshake(session& owner) noexcept : session_(owner), server_(owner.server()) {}
 
     // A tunnel or an association to run, or nothing: the connection is over.
-    task<std::optional<tunnel_plan>> run();
+    task<std::unique_ptr<tunnel_plan>> run();
 
 private:
     task<bool> negotiate();
@@ -36,8 +36,8 @@ private:
     task<void> refuse(reply code, std::string_view why);
     denial over_limit();
     task<void> deny(denial no);
-    task<std::optional<tunnel_plan>> connect();
-    task<std::optional<tunnel_plan>> associate();
+    task<std::unique_ptr<tunnel_plan>> connect();
+    task<std::unique_ptr<tunnel_plan>> associate();
     task<result<net::tls::connection>> dial();
     task<void> watch_client(cancel_scope& dialling);
     question about() const noexcept;

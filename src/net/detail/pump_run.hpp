@@ -121,16 +121,16 @@ template <class First, class Second>
 task<pump_result> run_pump(First& first, Second& second, pump_options options, pump_progress* progress) {
     pump_progress own;
     tunnel both(first.loop(), options, progress ? *progress : own);
-    auto [forth, back] = co_await when_all_in(both.scope(), carry(both, first, second, both.progress().bytes_forth),
-                                              carry(both, second, first, both.progress().bytes_back));
-    const pump_result done{forth, back};
-    const bool clean = done.forth.end == end_reason::eof && done.back.end == end_reason::eof;
-    const auto broken = [](end_reason end) { return end != end_reason::eof && end != end_reason::idle; };
-    if (!clean && (broken(done.forth.end) || broken(done.back.end))) {
+    const auto both_ends = co_await when_all_in(both.scope(), carry(both, first, second, both.progress().bytes_forth),
+                                                carry(both, second, first, both.progress().bytes_back));
+    const auto broken = [](const direction_result& one) {
+        return one.end != end_reason::eof && one.end != end_reason::idle;
+    };
+    if (broken(std::get<0>(both_ends)) || broken(std::get<1>(both_ends))) {
         first.reset();
         second.reset();
     }
-    co_return done;
+    co_return pump_result{std::get<0>(both_ends), std::get<1>(both_ends)};
 }
 
 }  // namespace co_wq::net::detail

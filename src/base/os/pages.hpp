@@ -1,0 +1,19 @@
+// Memory by the page: taken for good, given up and used again.
+//
+// For:        the pool of frames.
+// Requires:   sizes that are whole pages.
+// Threads:    any.
+// Errors:     null: there is no memory.
+// Source:     mmap(2), madvise(2).
+#pragma once
+
+#include <cstddef>
+
+namespace co_wq::os {
+
+// Zeroed, and resident only where it is touched. Never given back as addresses.
+void* take_pages(std::size_t size) noexcept;
+// What is in them is lost, and they cost nothing until they are touched again. page: as the system has it, or larger.
+void drop_pages(void* page, std::size_t size) noexcept;
+
+}  // namespace co_wq::os
