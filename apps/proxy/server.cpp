@@ -10,6 +10,7 @@
 #include "proxy/seeing/admin_server.hpp"
 #include "proxy/seeing/tunnel_survey.hpp"
 #include "proxy/session.hpp"
+#include "proxy/upstream/parent_checks.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
 
@@ -220,6 +221,7 @@ server_group::server_group(const options& chosen)
         listeners.push_back({.name = "main", .where = *where, .tls = {}});
     }
     for (const policy::listener& each : listeners) where_.push_back(each.where);
+    wrong_ways_ = upstream::prepare_ways(options_.rules, nullptr);
     publish(options_.rules);
 }
 
@@ -235,6 +237,7 @@ std::string server_group::set_rules(policy::settings chosen) {
     chosen.listeners = std::move(open);
     for (const policy::listener& each : chosen.listeners)
         if (policy::serves_everybody(chosen, each)) return "listener \"" + each.name + "\" would serve everybody";
+    if (std::string wrong = upstream::prepare_ways(chosen, &rules()->chosen()); !wrong.empty()) return wrong;
     publish(std::move(chosen));
     return {};
 }
@@ -250,7 +253,7 @@ void server_group::publish(policy::settings chosen) {
 }
 
 int server_group::run() {
-    const std::string wrong = tls_.open(options_.rules.listeners);
+    const std::string wrong = wrong_ways_.empty() ? tls_.open(options_.rules.listeners) : wrong_ways_;
     if (!wrong.empty()) log::error("{}", on_one_line(wrong));
     if (!wrong.empty() || !open_listeners() || !open_admin() || !open_seeing() || !become_user()) return 1;
     close_spare();
@@ -397,8 +400,11 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     }
     if (ordered) (server.*ordered)();
     std::optional<admin_server> admin;
+    upstream::parent_checks checks(server);
     counting_scope signals(loop);
     if (index == 0) {
+        parent_checks_ = &checks;
+        signals.spawn(checks.run(), "parent checks");
         start_admin(loop, admin, signals);
         signals.spawn(watch_reopen(loop), "reopen");
         signals.spawn(watch_reload(loop), "reload");
@@ -416,6 +422,7 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (const io::chaos* chaos = loop.chaos())
         log::info("{}: chaos held {} completions, put {} behind others, cancelled {} operations", loop.name(),
                   chaos->count().held, chaos->count().behind, chaos->count().cancelled);
+    if (index == 0) parent_checks_ = nullptr;
     --loops_left_;
     if (index == 0) co_await wait_for_other_loops();
     const std::scoped_lock guard(lock_);
@@ -477,6 +484,7 @@ task<void> server_group::reload() {
     }
     if (now.problems.empty()) {
         tls_.reload(std::move(now.tls));
+        if (parent_checks_) parent_checks_->changed();
         log::info("reloaded: rules, users and certificates (what else has changed, an upgrade with SIGUSR2 takes)");
         co_return;
     }

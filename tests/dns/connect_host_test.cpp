@@ -302,6 +302,20 @@ TEST_P(without_servers, addresses_and_names_of_this_machine_are_connected_to) {
     expect_quiet();
 }
 
+TEST_P(without_servers, a_source_address_needs_no_name_server) {
+    loop->run([](io::event_loop& here) -> task<void> {
+        resolver names(here, {.hosts_file = ""});
+        result<io::socket> listener = io::test::listen_on_loopback(here);
+        const std::uint16_t port = listener->local_address()->port();
+        connect_options how = from("127.0.0.9", nullptr);
+        result<connected> made = co_await connect_host(here, names, "127.0.0.1", port, std::move(how));
+        EXPECT_TRUE(made.has_value()) << text_of(made);
+        EXPECT_EQ(made->socket.local_address().value().host(), "127.0.0.9");
+        EXPECT_NE(made->socket.local_address().value().port(), 0);
+    }(*loop));
+    expect_quiet();
+}
+
 INSTANTIATE_TEST_SUITE_P(reactors, without_servers, io::test::every_reactor, io::test::name_of_case);
 
 }  // namespace

@@ -53,6 +53,7 @@ void handshake::begin_note() {
 
 decision handshake::judged() {
     decision made = admit(about());
+    way_ = {who_.rules.get(), made.route, made.by_address, made.needs_address};
     if (server_.seeing().detailed()) session_.note().rule = made.rule;
     return made;
 }
@@ -191,7 +192,7 @@ task<result<net::tls::connection>> handshake::dial() {
         return judged_.allowed();
     };
     result<net::tls::connection> made =
-        co_await with_scope(dialling, session_.reach_for_tunnel(request_.where, std::move(may)));
+        co_await with_scope(dialling, session_.reach_for_tunnel(request_.where, way_, std::move(may)));
     co_return made;
 }
 
@@ -207,8 +208,9 @@ task<std::optional<tunnel_plan>> handshake::connect() {
         co_return std::nullopt;
     }
     if (!origin) {
-        std::string why = origin.error().message();
-        if (origin.error() == errc::permission_denied && !judged_.allowed()) why = tell(about(), judged_).why;
+        std::string why = session_.why_not().empty() ? origin.error().message() : session_.why_not();
+        if (session_.why_not().empty() && origin.error() == errc::permission_denied && !judged_.allowed())
+            why = tell(about(), judged_).why;
         co_await refuse(reply_of(origin.error()), why);
         co_return std::nullopt;
     }
@@ -220,7 +222,8 @@ task<std::optional<tunnel_plan>> handshake::connect() {
         co_return std::nullopt;
     }
     note_granted();
-    tunnel_plan plan{std::move(*origin), std::move(session_.input()), {}, {}, {}, session_.begin_live()};
+    tunnel_plan plan{std::move(*origin),    std::move(session_.input()), session_.take_behind(), {}, {},
+                     session_.begin_live(), session_.take_parent()};
     if (log::enabled(log::level::debug)) plan.name = request_.where.host + ':' + std::to_string(request_.where.port);
     co_return plan;
 }
