@@ -21,6 +21,7 @@ task<refusal> admission::ask(std::string_view method, const http::authority& whe
                              std::optional<std::string_view> credentials) {
     denied_ = {};
     rule_ = {};  // they look into the rules
+    route_ = nullptr;
     if (const unsigned now = server_.group().rules_version(); now != version_) {
         version_ = now;
         rules_ = server_.group().rules();
@@ -35,7 +36,11 @@ task<refusal> admission::ask(std::string_view method, const http::authority& whe
         if (unknown) co_return unknown;
     }
     what_.user = user_;
-    refusal no = say(rules_->admit(what_));
+    const policy::decision made = rules_->admit(what_);
+    route_ = made.way;
+    by_address_ = made.by_address;
+    needs_address_ = made.needs_address;
+    refusal no = say(made);
     co_return no;
 }
 

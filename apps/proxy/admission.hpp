@@ -24,6 +24,13 @@ namespace co_wq::proxy {
 
 class proxy_server;
 
+// How to reach what was asked for, as the rules have it.
+struct chosen_way {
+    const policy::engine* rules = nullptr;
+    const policy::route* route = nullptr;  // null: plainly, which is all there is to know
+    bool by_address = false, needs_address = false;  // as in policy::decision
+};
+
 // A status and what to say with it; or nothing, when the client may go on.
 class refusal {
 public:
@@ -61,6 +68,8 @@ public:
     const std::string& user() const noexcept { return user_; }
     // What decided last, as "rule (file:line)"; a view into the rules.
     std::string_view rule() const noexcept { return rule_; }
+    // Of the last ask(), and valid until the next one.
+    chosen_way way() const noexcept { return {rules_.get(), route_, by_address_, needs_address_}; }
     const std::shared_ptr<const policy::engine>& rules() const noexcept { return rules_; }
     std::uint32_t listener() const noexcept { return what_.listener; }
     // A user by the certificate it has shown; empty: it is nobody that is known.
@@ -79,6 +88,8 @@ private:
     std::string user_, certified_;
     std::string_view rule_;
     policy::decision denied_;
+    const policy::route* route_ = nullptr;
+    bool by_address_ = false, needs_address_ = false;
 };
 
 }  // namespace co_wq::proxy

@@ -55,7 +55,10 @@ void exchange::note_ends(verdict next) noexcept {
 void exchange::write_request() {
     http::h1::request_head& head = session_.request().head();
     http::h1::write_forward_request(request_out_, head,
-                                    {.pseudonym = session_.server().group().pseudonym(), .keep_upgrade = head.upgrade});
+                                    {.pseudonym = session_.server().group().pseudonym(),
+                                     .absolute_form = hop_.is_proxy,
+                                     .keep_upgrade = head.upgrade,
+                                     .proxy_authorization = hop_.authorization});
 }
 
 task<verdict> exchange::run_guarded() {
@@ -249,6 +252,10 @@ task<verdict> exchange::pass_interim() {
 task<verdict> exchange::pass_answer() {
     const http::h1::request_head& head = session_.request().head();
     const http::h1::response_head& answer = response_.head();
+    if (answer.status == 407 && hop_.is_proxy) {  // the client's own credentials are none of the parent's
+        const verdict failed = co_await origin_failed("the parent does not take our credentials");
+        co_return failed;
+    }
     const bool upgraded = answer.status == 101;
     client_keeps_ = head.keep_alive && request_over_ && !session_.server().draining() && !upgraded;
     const body_kind outgoing = http::h1::write_forward_response(session_.out(), answer,

@@ -11,11 +11,18 @@
 
 namespace co_wq::proxy {
 
+// Whom the request goes to.
+struct next_hop {
+    bool is_proxy = false;             // a parent: absolute form
+    std::string_view authorization{};  // ours; outlives the exchange
+};
+
 class exchange {
 public:
-    exchange(session& owner, net::tls::connection origin, bool reused) noexcept
+    exchange(session& owner, net::tls::connection origin, bool reused, next_hop hop = {}) noexcept
         : session_(owner),
           origin_(std::move(origin)),
+          hop_(hop),
           guard_(owner.server().loop(), owner.server().limit().response_timeout),
           reused_(reused) {}
 
@@ -50,6 +57,7 @@ private:
 
     session& session_;
     net::tls::connection origin_;
+    const next_hop hop_;
     io::lease origin_input_;  // from the origin, not yet consumed
     http::byte_buffer request_out_;
     http::h1::response_parser response_;

@@ -7,6 +7,7 @@
 #include "base/os/service.hpp"
 #include "io/runtime.hpp"
 #include "proxy/config/config_file.hpp"
+#include "proxy/config/parent_url.hpp"
 #include "proxy/config/units.hpp"
 #include "proxy/policy/engine.hpp"
 #include "proxy/tls_doors.hpp"
@@ -38,7 +39,7 @@ struct given_words {
     std::string reactor = "auto", level = "info", chaos, config, connect_ports, name_servers, send_proxy_protocol;
     policy::tls_files tls;
     int tls_port = -1;
-    std::vector<std::string> allow, deny, allow_addresses, allow_clients, users, proxy_protocol_from;
+    std::vector<std::string> allow, deny, allow_addresses, allow_clients, users, proxy_protocol_from, parents;
     bool quiet = false, verbose = false, append = false, version = false, check_config = false, report = false;
 
     bool has_rules() const noexcept {
@@ -95,6 +96,9 @@ void define_policy(CLI::App& app, options& out, given_words& given) {
     app.add_option("--connect-ports", given.connect_ports, "where tunnels may lead, such as 443,8000-8999")
         ->type_name("LIST");
     repeated("--users", given.users, "demand a user of this htpasswd file; may be repeated");
+    repeated(
+        "--parent", given.parents,
+        "go through this proxy, such as http://host:3128 (https://, socks5://); repeated: the next one if it fails");
     app.add_flag("--report", given.report, "only log what the rules would deny");
 }
 
@@ -319,6 +323,7 @@ std::string apply(const CLI::App& app, const given_words& given, options& out, c
     if (text.empty()) text = make_listeners(app, given, out);
     for (policy::listener& each : out.rules.listeners) each.introduced = !out.proxy_protocol_from.empty();
     if (text.empty()) text = make_policy(given, out.rules);
+    if (text.empty()) text = config::add_parents(given.parents, out.rules);
     if (text.empty() && wrong.empty()) text = wrong_with_listeners(out.rules);
     return text;
 }

@@ -6,6 +6,7 @@
 #include "proxy/seeing/admin_server.hpp"
 #include "proxy/seeing/tunnel_survey.hpp"
 #include "proxy/session.hpp"
+#include "proxy/upstream/parent_checks.hpp"
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
@@ -176,6 +177,7 @@ task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener)
     }
     net::tls::connection origin = std::move(plan->origin);
     const live_tunnel_ptr live = std::move(plan->live);
+    const upstream::hold through = std::move(plan->parent);
     reset_unless_done both(client, origin);
     task<bool> first = send_first(*plan, client, origin, live.get());
     if (mortal) first = in_time(until, std::move(first));
@@ -291,6 +293,7 @@ server_group::server_group(const options& chosen)
         listeners.push_back({.name = "main", .where = *where, .tls = {}});
     }
     for (const policy::listener& each : listeners) where_.push_back(each.where);
+    wrong_ways_ = upstream::prepare_ways(options_.rules, nullptr);
     publish(options_.rules);
 }
 
@@ -306,6 +309,7 @@ std::string server_group::set_rules(policy::settings chosen) {
     chosen.listeners = std::move(open);
     for (const policy::listener& each : chosen.listeners)
         if (policy::serves_everybody(chosen, each)) return "listener \"" + each.name + "\" would serve everybody";
+    if (std::string wrong = upstream::prepare_ways(chosen, &rules()->chosen()); !wrong.empty()) return wrong;
     publish(std::move(chosen));
     return {};
 }
@@ -321,7 +325,7 @@ void server_group::publish(policy::settings chosen) {
 }
 
 int server_group::run() {
-    const std::string wrong = tls_.open(options_.rules.listeners);
+    const std::string wrong = wrong_ways_.empty() ? tls_.open(options_.rules.listeners) : wrong_ways_;
     if (!wrong.empty()) log::error("{}", on_one_line(wrong));
     if (!wrong.empty() || !open_listeners() || !open_admin() || !open_seeing() || !become_user()) return 1;
     close_spare();
@@ -468,8 +472,11 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     }
     if (ordered) (server.*ordered)();
     std::optional<admin_server> admin;
+    upstream::parent_checks checks(server);
     counting_scope signals(loop);
     if (index == 0) {
+        parent_checks_ = &checks;
+        signals.spawn(checks.run(), "parent checks");
         start_admin(loop, admin, signals);
         signals.spawn(watch_reopen(loop), "reopen");
         signals.spawn(watch_reload(loop), "reload");
@@ -487,6 +494,7 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
     if (const io::chaos* chaos = loop.chaos())
         log::info("{}: chaos held {} completions, put {} behind others, cancelled {} operations", loop.name(),
                   chaos->count().held, chaos->count().behind, chaos->count().cancelled);
+    if (index == 0) parent_checks_ = nullptr;
     --loops_left_;
     if (index == 0) co_await wait_for_other_loops();
     const std::scoped_lock guard(lock_);

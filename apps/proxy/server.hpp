@@ -25,6 +25,9 @@
 
 namespace co_wq::proxy {
 
+namespace upstream {
+class parent_checks;
+}
 class admin_server;
 class session;
 class proxy_server;
@@ -113,6 +116,8 @@ private:
     std::shared_ptr<const policy::engine> rules_;  // guarded by rules_lock_
     std::atomic<unsigned> rules_version_{0};
     std::unique_ptr<thread_pool> reader_;  // of files, for reloads
+    upstream::parent_checks* parent_checks_ = nullptr;  // of the first loop
+    std::string wrong_ways_;  // with which it does not run
     proxy::seeing seeing_;
     io::runtime runtime_;
     std::vector<io::socket_address> where_;  // the listeners, as bound

@@ -1,7 +1,6 @@
 #include "proxy/session.hpp"
 
 #include "http/forward.hpp"
-#include "net/dns/connect_host.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/pac.hpp"
 #include "proxy/socks/handshake.hpp"
@@ -15,13 +14,13 @@ namespace {
 
 constexpr std::size_t head_block_bytes = 16 * 1024;
 
+}  // namespace
+
 std::string name_of(const http::authority& where) {
     http::byte_buffer text;
     http::append_authority(text, where);
     return std::string(text.text());
 }
-
-}  // namespace
 
 // A request that may be sent twice without harm (RFC 9110 section 9.2.2).
 bool idempotent(http::method which) noexcept {
@@ -443,68 +442,6 @@ task<verdict> session::answer_pac() {
     co_return sent&& keep ? verdict::next_request : verdict::close;
 }
 
-// The address that is checked is the one that is dialled, whatever the name says the next time.
-address_filter session::admitted() {
-    return [this](const io::socket_address& peer) { return admission_.may_dial(peer); };
-}
-
-task<result<net::tls::connection>> session::dial(const http::authority& where, address_filter may) {
-    net::dns::connect_options how;
-    how.allow = std::move(may);
-    result<net::dns::connected> made =
-        co_await net::dns::connect_host(server_.loop(), server_.resolver(), where.host, where.port, std::move(how));
-    server_.seeing().reached(note_, made);
-    if (!made) co_return std::unexpected(made.error());
-    (void)made->socket.set_no_delay(true);
-    co_return net::tls::connection(net::tcp_stream(std::move(made->socket)));
-}
-
-// Connections that wait for their next use hold descriptors: a new one comes first. The kernel may take a moment to
-// give them back.
-task<result<net::tls::connection>> session::reach(const http::authority& where, address_filter may) {
-    result<net::tls::connection> made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
-    if (made || made.error() != errc::too_many_files || server_.pool().size() == 0) co_return made;
-    server_.pool().clear();
-    for (int tries = 0; tries < 10 && !made && made.error() == errc::too_many_files; ++tries) {
-        const result<void> slept = co_await sleep_for(std::chrono::milliseconds(tries));
-        if (!slept) co_return std::unexpected(slept.error());
-        made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
-    }
-    co_return made;
-}
-
-task<result<net::tls::connection>> session::reach_for_tunnel(const http::authority& where, address_filter may) {
-    result<net::tls::connection> made = co_await reach(where, std::move(may));
-    const socks::proxy_header_version version = server_.group().chosen().send_proxy_protocol;
-    if (!made || version == socks::proxy_header_version::none) co_return made;
-    const result<io::socket_address> arrived = arrived_at();
-    const std::string header =
-        socks::write_proxy_header(version, client_address(), arrived.value_or(io::socket_address{}));
-    const result<void> sent = co_await made->send_all(as_bytes(header));
-    if (!sent) co_return std::unexpected(sent.error());
-    co_return made;
-}
-
-task<verdict> session::refuse_connect(error why, const http::authority& where) {
-    std::uint16_t status = 502;
-    if (why == errc::timed_out) status = 504;
-    if (why == errc::too_many_files || why == errc::no_buffers || why == errc::out_of_memory) status = 503;
-    if (why == errc::permission_denied) status = 403;
-    if (why == errc::stopped) {
-        note_.down = note_.client_gone ? ended::reset : ended::shutdown;
-        co_return verdict::reset;
-    }
-    std::string detail = name_of(where) + ": " + why.message();
-    const refusal denial = why == errc::permission_denied ? admission_.denial() : refusal();
-    if (denial) {
-        note_decision();
-        status = denial.status();
-        detail = denial.detail();
-    }
-    const verdict refused = co_await refuse(status, detail, true);
-    co_return refused;
-}
-
 task<verdict> session::open_tunnel() {
     const http::authority where = request_.head().target.where;
     if (!request_over_) {
@@ -512,7 +449,7 @@ task<verdict> session::open_tunnel() {
         co_return refused;
     }
     address_filter may = admitted();
-    result<net::tls::connection> origin = co_await reach_for_tunnel(where, std::move(may));
+    result<net::tls::connection> origin = co_await reach_for_tunnel(where, admission_.way(), std::move(may));
     if (!origin) {
         const verdict refused = co_await refuse_connect(origin.error(), where);
         co_return refused;
@@ -527,6 +464,8 @@ task<verdict> session::open_tunnel() {
     tunnel_ = std::make_unique<tunnel_plan>();
     tunnel_->origin = std::move(*origin);
     tunnel_->to_origin = std::move(input_);
+    tunnel_->to_client = take_behind();
+    tunnel_->parent = take_parent();
     if (log::enabled(log::level::debug)) tunnel_->name = name_of(where);
     co_return verdict::become_tunnel;
 }
@@ -545,6 +484,10 @@ task<verdict> session::forward() {
     // where this client's last one went, as it would without us.
     bool may_reuse = idempotent(request_.head().method) || origin_name == last_origin_;
     last_origin_ = origin_name;
+    if (const chosen_way way = admission_.way(); way.route) [[unlikely]] {
+        const verdict answered = co_await forward_by(way, may_reuse);
+        co_return answered;
+    }
     for (;;) {
         net::tls::connection origin = may_reuse ? take_pooled(origin_name) : net::tls::connection{};
         const bool reused = origin.is_open();

@@ -20,6 +20,7 @@
 #include "proxy/server.hpp"
 #include "proxy/socks/association.hpp"
 #include "proxy/socks/proxy_header.hpp"
+#include "proxy/upstream/live_parent.hpp"
 
 namespace co_wq::proxy {
 
@@ -39,14 +40,17 @@ enum class verdict : std::uint8_t {
 struct tunnel_plan {
     net::tls::connection origin;
     io::lease to_origin;  // bytes that came right behind the CONNECT
-    io::lease to_client;  // bytes that came right behind a 101
+    io::lease to_client;  // bytes that came right behind a 101, or a parent's answer to a CONNECT
     std::string name;
     std::unique_ptr<socks::association> relay;  // instead of a tunnel
     live_tunnel_ptr live{};  // null: nobody looks
+    upstream::hold parent{};  // what it goes through
 };
 
 // How much of a request is looked at.
 http::parse_limits parse_limits_of(const limits& chosen) noexcept;
+// "host:port", as CONNECT says it.
+std::string name_of(const http::authority& where);
 
 // Whether a request may be sent twice without harm.
 bool idempotent(http::method which) noexcept;
@@ -112,7 +116,13 @@ public:
     // Sends the last thing we have to say, and sees to it that it arrives.
     task<void> say_last(std::string text);
     // A connection to an origin for a tunnel; with a PROXY header of ours, if that is wanted.
-    task<result<net::tls::connection>> reach_for_tunnel(const http::authority& where, address_filter may);
+    task<result<net::tls::connection>> reach_for_tunnel(const http::authority& where, const chosen_way& way,
+                                                        address_filter may);
+    // What came with it through a parent, and the parent.
+    io::lease take_behind() noexcept { return std::move(behind_); }
+    upstream::hold take_parent() noexcept { return std::move(parent_); }
+    // Why a way could not be gone, besides the error; empty: there is no more to say.
+    const std::string& why_not() const noexcept { return why_not_; }
 
 private:
     task<bool> read_proxy_header();
@@ -140,9 +150,12 @@ private:
     task<verdict> admit();
     task<verdict> open_tunnel();
     task<verdict> forward();
+    task<verdict> forward_by(const chosen_way& way, bool may_reuse);
     address_filter admitted();
     task<result<net::tls::connection>> dial(const http::authority& where, address_filter may);
     task<result<net::tls::connection>> reach(const http::authority& where, address_filter may);
+    task<result<net::tls::connection>> reach_by(const chosen_way& way, const http::authority& where,
+                                                address_filter may);
     net::tls::connection take_pooled(const std::string& origin_name);
     task<verdict> refuse_connect(error why, const http::authority& where);
     bool finish_request();
@@ -167,6 +180,9 @@ private:
     std::string client_text_;  // its address, if anybody wants to know
     std::string last_origin_;
     std::unique_ptr<tunnel_plan> tunnel_;
+    io::lease behind_;
+    upstream::hold parent_;
+    std::string why_not_;
     std::uint32_t retry_after_s_ = 0;  // of the denial that is being told
     bool first_request_ = true;
     bool input_stopped_ = false;

@@ -4,6 +4,7 @@
 #include "base/os/service.hpp"
 #include "io/signal.hpp"
 #include "proxy/reload.hpp"
+#include "proxy/upstream/parent_checks.hpp"
 #include "proxy/seeing/admin_server.hpp"
 #include "proxy/server.hpp"
 #include "sync/sleep.hpp"
@@ -58,6 +59,7 @@ task<void> server_group::reload() {
     }
     if (now.problems.empty()) {
         tls_.reload(std::move(now.tls));
+        if (parent_checks_) parent_checks_->changed();
         log::info(
             "reloaded: rules, users, limits and certificates (what else has changed, an upgrade with SIGUSR2 takes)");
         co_return;

@@ -106,6 +106,9 @@ public:
     virtual result<peer_credentials> credentials(native_handle handle) noexcept = 0;
     virtual result<void> bind_datagram(native_handle handle, const socket_address& where,
                                        bool share_address) noexcept = 0;
+    // The address that a stream is to connect from; its port is chosen then, and shared among peers where the system
+    // can (Linux 4.2, IP_BIND_ADDRESS_NO_PORT): many connections do not use up the ports of one address.
+    virtual result<void> bind_source(native_handle handle, const socket_address& from) noexcept = 0;
     virtual result<void> set_option(native_handle handle, datagram_option option, int value) noexcept = 0;
     // Joins or leaves a multicast group; interface_index 0: the system chooses.
     virtual result<void> change_group(native_handle handle, const socket_address& group, std::uint32_t interface_index,

@@ -237,6 +237,39 @@ TEST_P(connecting, a_deadline_or_a_stop_ends_the_names_and_the_attempts) {
     });
 }
 
+connect_options from(const char* ipv4, const char* ipv6) {
+    connect_options made;
+    if (ipv4) made.source_ipv4 = io::socket_address::parse(ipv4, 0).value();
+    if (ipv6) made.source_ipv6 = io::socket_address::parse(ipv6, 0).value();
+    return made;
+}
+
+TEST_P(connecting, a_connection_comes_from_the_source_address_and_from_no_other) {
+    server.answer(loopbacks);
+    run([](world on) -> task<void> {
+        const listeners open = listen_on(on.loop, {"127.0.0.1", "::1"});
+        // of two families the one with a source address is used, also where the other one would come first
+        connect_options how = from("127.0.0.9", nullptr);
+        result<connected> made = co_await connect_host(on.loop, on.names, "www.example", open.port, std::move(how));
+        EXPECT_EQ(text_of(made), at("127.0.0.1", open.port));
+        EXPECT_EQ(made->socket.local_address().value().host(), "127.0.0.9");
+        how = from(nullptr, "::1");
+        made = co_await connect_host(on.loop, on.names, "www.example", open.port, std::move(how));
+        EXPECT_EQ(text_of(made), at("::1", open.port));
+        how = from(nullptr, "::1");
+        made = co_await connect_host(on.loop, on.names, "127.0.0.1", open.port, std::move(how));
+        EXPECT_FALSE(made.has_value()) << "without a source for IPv4";
+        how = from(nullptr, "::1");
+        how.wanted = families::ipv4_only;
+        made = co_await connect_host(on.loop, on.names, "www.example", open.port, std::move(how));
+        EXPECT_EQ(text_of(made), error(errc::address_not_available).message());
+        how = from("192.0.2.1", nullptr);  // not this machine's (RFC 5737)
+        made = co_await connect_host(on.loop, on.names, "127.0.0.1", open.port, std::move(how));
+        EXPECT_FALSE(made.has_value());
+        EXPECT_EQ(made.error(), errc::address_not_available);
+    });
+}
+
 TEST(connecting_to_nobody, never_ends_in_a_connection_of_a_socket_with_itself) {
     io::event_loop loop({.reactor = io::reactor_kind::epoll});
     resolver names(loop, {.hosts_file = ""});
@@ -265,6 +298,20 @@ TEST_P(without_servers, addresses_and_names_of_this_machine_are_connected_to) {
             EXPECT_EQ(made->peer.port(), port);
         }
         EXPECT_EQ(names.counters().queries, 0u);
+    }(*loop));
+    expect_quiet();
+}
+
+TEST_P(without_servers, a_source_address_needs_no_name_server) {
+    loop->run([](io::event_loop& here) -> task<void> {
+        resolver names(here, {.hosts_file = ""});
+        result<io::socket> listener = io::test::listen_on_loopback(here);
+        const std::uint16_t port = listener->local_address()->port();
+        connect_options how = from("127.0.0.9", nullptr);
+        result<connected> made = co_await connect_host(here, names, "127.0.0.1", port, std::move(how));
+        EXPECT_TRUE(made.has_value()) << text_of(made);
+        EXPECT_EQ(made->socket.local_address().value().host(), "127.0.0.9");
+        EXPECT_NE(made->socket.local_address().value().port(), 0);
     }(*loop));
     expect_quiet();
 }

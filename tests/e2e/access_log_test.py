@@ -18,7 +18,7 @@ from wire import chunked, request, response, wait_quietly, wait_until
 
 KEYS = ["time", "id", "client", "user", "protocol", "method", "target", "decision", "rule", "status", "upstream",
         "pooled", "dns_ms", "connect_ms", "first_byte_ms", "total_ms", "bytes_up", "bytes_down", "end_up", "end_down",
-        "detail"]
+        "detail", "via"]
 
 
 class AccessLogTest(ProxyTest):

@@ -163,7 +163,7 @@ class Check(ConfigTest):
         self.assertRegex(done.stdout, r"\.toml: ok\n$")
 
     def test_the_examples_in_the_documents_are_right(self):
-        examples = [text for page in ("policy.md", "limits.md", "tls.md")
+        examples = [text for page in ("policy.md", "limits.md", "tls.md", "upstreams.md")
                     for text in re.findall(r"```toml\n(.*?)```", (DOCUMENTS / page).read_text(), re.DOTALL)]
         self.assertGreater(len(examples), 1)
         for text in examples:
@@ -172,13 +172,15 @@ class Check(ConfigTest):
                 shutil.copy(self.authority().folder / mine, file.parent / name)
             (file.parent / "staff.htpasswd").write_text(ALICE)
             (file.parent / "ci.htpasswd").write_text(CAROL.replace("carol", "builder"))
+            (file.parent / "a.password").write_text("secret\n")
+            (file.parent / "corp-ca.pem").write_bytes(self.authority().certificate.read_bytes())
             self.check(file, 0)
 
     def test_the_example_has_every_key(self):
         text = "".join((DOCUMENTS / name).read_text() for name in ("policy.md", "limits.md"))
         source = settings.HERE.parents[1] / "apps/proxy/config"
         keys = set()
-        for name in ("config_file.cpp", "limits_reader.cpp", "policy_reader.cpp"):
+        for name in ("config_file.cpp", "limits_reader.cpp", "policy_reader.cpp", "parent_reader.cpp"):
             asked = r'\b(?:(?:from|file)\.\w+\(|read_parsed\(from, )"(\w+)"'
             keys |= set(re.findall(asked, (source / name).read_text()))
         missing = {key for key in keys if not re.search(rf"\b{key}\b", text)}

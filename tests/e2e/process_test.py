@@ -67,7 +67,7 @@ class Options(unittest.TestCase):
                        "--keep-alive-timeout-ms", "--response-timeout-ms", "--drain-timeout-ms",
                        "--drain-idle-timeout-ms", "--user", "--chaos", "--config", "--check-config", "--sandbox",
                        "--allow", "--deny", "--allow-address", "--allow-client", "--connect-ports", "--users",
-                       "--report", "--dns-servers", "explain",
+                       "--report", "--dns-servers", "--parent", "explain",
                        "--access-log", "--access-log-format", "--access-log-sample", "--access-log-query",
                        "--admin", "--admin-open", "--tls-port", "--tls-certificate", "--tls-key", "--tls-client-ca",
                        "--tls-client-optional",

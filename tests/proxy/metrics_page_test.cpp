@@ -51,7 +51,12 @@ TEST(metrics_page, each_family_is_told_once_and_its_series_follow_it) {
         figures.turns.set(10 * loop);
     }
     std::string out;
-    append_metrics(out, all, {.open_connections = 3, .connections_max = 9, .draining = true, .start_time_s = 1.5});
+    append_metrics(out, all,
+                   {.open_connections = 3,
+                    .connections_max = 9,
+                    .draining = true,
+                    .start_time_s = 1.5,
+                    .parents = {{"a", true, 4, 5, 6, 7}, {"b", false, 0, 0, 0, 0}}});
     std::istringstream lines(out);
     std::set<std::string> families, series;
     std::string family;
@@ -71,7 +76,11 @@ TEST(metrics_page, each_family_is_told_once_and_its_series_follow_it) {
          {"\nco_http_proxy_tunnels_total 3\n", "\nco_http_proxy_loop_turns_total{loop=\"0\"} 10\n",
           "\nco_http_proxy_loop_turns_total{loop=\"1\"} 20\n", "\nco_http_proxy_open_connections 3\n",
           "\nco_http_proxy_connections_limit 9\n", "\nco_http_proxy_draining 1\n",
-          "\nco_http_proxy_start_time_seconds 1.500\n"})
+          "\nco_http_proxy_start_time_seconds 1.500\n", "\nco_http_proxy_parent_up{parent=\"a\"} 1\n",
+          "\nco_http_proxy_parent_up{parent=\"b\"} 0\n", "\nco_http_proxy_parent_connections{parent=\"a\"} 4\n",
+          "\nco_http_proxy_parent_connects_total{parent=\"a\"} 5\n",
+          "\nco_http_proxy_parent_failures_total{parent=\"a\"} 6\n",
+          "\nco_http_proxy_parent_check_failures_total{parent=\"a\"} 7\n"})
         EXPECT_NE(out.find(wanted), std::string::npos) << wanted;
 }
 

@@ -21,7 +21,8 @@ constexpr std::array<std::string_view, 6> levels{"trace", "debug", "info", "warn
 constexpr std::array<std::string_view, 2> versions{"v1", "v2"}, formats{"text", "json"};
 constexpr std::array<std::string_view, 3> reactors{"auto", "epoll", "uring"};
 
-// The file's bytes; nothing, with a problem, if it cannot be read.
+}  // namespace
+
 std::optional<std::string> read_bytes(const std::string& path, problems& wrong) {
     std::error_code failure;
     std::string text;
@@ -48,6 +49,8 @@ std::optional<std::string> read_bytes(const std::string& path, problems& wrong) 
     }
     return text;
 }
+
+namespace {
 
 void read_log(table_reader& from, options& out) {
     std::string level;

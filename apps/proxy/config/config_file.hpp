@@ -10,6 +10,7 @@
 //   config::load_file("proxy.toml", chosen, wrong);
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,9 @@ void load_file(const std::string& path, options& out, problems& wrong);
 // folder: what paths in the text are relative to.
 void load_text(std::string_view text, const std::string& name, const std::string& folder, options& out,
                problems& wrong);
+
+// A file's bytes; nothing, with a problem, if it cannot be read.
+std::optional<std::string> read_bytes(const std::string& path, problems& wrong);
 
 // One htpasswd file, as --users and the config file name it.
 std::shared_ptr<const policy::user_table> load_users(const std::string& path, problems& wrong);

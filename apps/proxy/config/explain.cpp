@@ -58,6 +58,35 @@ void say(const policy::decision& one, std::string_view what) {
     if (!one.reason.empty()) std::printf("%-9s %s\n", "why", on_one_line(one.reason).c_str());
 }
 
+void say_way(const policy::engine& rules, const policy::decision& by, const policy::question& what) {
+    if (!by.way) return;
+    std::string egress;
+    for (const io::socket_address* each : {&by.way->egress_ipv4, &by.way->egress_ipv6})
+        if (each->family() != io::address_family::none) egress += (egress.empty() ? ", from " : " and ") + each->host();
+    if (by.way->via.empty()) {
+        std::printf("%-9s direct%s\n", "way", egress.c_str());
+        return;
+    }
+    std::printf("%-9s via %s%s\n", "way", by.way->via.c_str(), egress.c_str());
+    const policy::settings& all = rules.chosen();
+    const auto say_parent = [&](const policy::parent& one) {
+        const bool name = policy::destination::from(what.host).what == policy::destination::kind::name;
+        const bool here =
+            one.resolve == policy::resolving::here || (one.resolve == policy::resolving::automatic && by.by_address);
+        std::printf("%-9s %s, %s%s\n", "", one.name.c_str(), one.text().c_str(),
+                    !name  ? ""
+                    : here ? ", which gets an address that is resolved and checked here"
+                           : ", which resolves the name");
+    };
+    for (const policy::parent& one : all.parents) {
+        bool meant = one.name == by.way->via;
+        for (const policy::parent_group& each : all.parent_groups)
+            meant |= each.name == by.way->via &&
+                     std::find(each.parents.begin(), each.parents.end(), one.name) != each.parents.end();
+        if (meant) say_parent(one);
+    }
+}
+
 task<result<net::dns::address_list>> resolve(io::event_loop& loop, const options& chosen, std::string host,
                                              std::uint16_t port) {
     net::dns::resolver names(loop, chosen.names);
@@ -110,11 +139,13 @@ int explain(const options& chosen) {
     const policy::decision first = rules.admit(what);
     if (first.allowed() && first.by_address && !given.resolve) {
         say(first, "name");
+        say_way(rules, first, what);
         std::printf("%-9s %s\n", "addresses", "decide further, each before it is dialled: add --resolve to see them");
         return 0;
     }
     say(first, "decision");
     if (!first.allowed()) return 1;
+    say_way(rules, first, what);
     if (given.resolve) return judge_addresses(chosen, rules, what);
     return 0;
 }

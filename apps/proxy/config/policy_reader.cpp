@@ -6,6 +6,7 @@
 #include <array>
 
 #include "proxy/config/config_file.hpp"
+#include "proxy/config/parent_reader.hpp"
 #include "proxy/config/units.hpp"
 #include "proxy/policy/engine.hpp"
 #include "proxy/policy/user_table.hpp"
@@ -66,6 +67,7 @@ void read_rule(table_reader& from, policy::policy& into) {
     from.texts("users", keep(one.users));
     from.ranges("clients", one.clients);
     from.texts("listeners", keep(one.listeners));
+    read_way(from, one.way);
     into.rules.push_back(std::move(one));
 }
 
@@ -83,6 +85,7 @@ void read_policy(table_reader& from, policy::settings& out) {
     from.ports("connect_ports", one.connect_ports);
     from.flag("report", one.report);
     from.flag("require_user", one.require_user);
+    read_way(from, one.way);
     from.tables("rules", [&](table_reader& rule) { read_rule(rule, one); });
     out.policies.push_back(std::move(one));
 }
@@ -226,10 +229,13 @@ private:
 
 void read_policies(table_reader& file, policy::settings& out) {
     file.flag("sandbox", out.sandbox);
+    read_parents(file, out);
+    read_way(file, out.way);
     file.tables("policies", [&](table_reader& one) { read_policy(one, out); });
     file.tables("users", [&](table_reader& one) { read_users(one, out); });
     file.tables("listeners", [&](table_reader& one) { read_listener(one, out); });
     name_check(file, out).run();
+    check_ways(file, out);
 }
 
 }  // namespace co_wq::proxy::config

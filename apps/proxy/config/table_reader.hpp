@@ -50,6 +50,7 @@ public:
     // Whether the key is there; it is known from now on.
     const toml::node* find(std::string_view key);
     bool has(std::string_view key) const { return table_.contains(key); }
+    bool is_text(std::string_view key) const { return has(key) && table_.get(key)->is_string(); }
 
     void flag(std::string_view key, bool& out);
     void flag(std::string_view key, std::optional<bool>& out);

@@ -74,12 +74,28 @@ engine::engine(settings chosen, std::vector<io::socket_address> own)
         each.otherwise = action::deny;
         each.guard = true;
     }
-    built_in_.name = "built in";
+    built_in_.name = "built in";  // its way is the settings' own
     if (settings_.sandbox) {
         built_in_.otherwise = action::deny;
         built_in_.guard = true;
     }
     compile();
+}
+
+// What the first of these three has: a rule or policy, its policy, the settings.
+route engine::route_of(const wanted_way& first, const wanted_way& second) const {
+    route made;
+    const wanted_way* const all[] = {&first, &second, &settings_.way};
+    for (const wanted_way* each : all) {
+        if (made.via.empty()) made.via = each->via;
+        if (made.egress_ipv4.family() != io::address_family::none ||
+            made.egress_ipv6.family() != io::address_family::none || !each->has_egress())
+            continue;
+        made.egress_ipv4 = each->egress_ipv4;
+        made.egress_ipv6 = each->egress_ipv6;
+    }
+    if (made.via == direct) made.via.clear();
+    return made;
 }
 
 void engine::compile() {
@@ -93,13 +109,17 @@ void engine::compile() {
             made.label += fmt::format(" ({})", one.where.text());
             made.ports_label += fmt::format(" ({})", one.where.text());
         }
+        made.goes = route_of(one.way, {});
         std::size_t number = 0;
         for (const rule& each : one.rules) {
             const std::string name = each.name.empty() ? fmt::format("rule {}", ++number) : (++number, each.name);
-            made.rules.push_back({&each, fmt::format("{} ({})", name, each.where.text())});
+            made.rules.push_back({&each, fmt::format("{} ({})", name, each.where.text()), route_of(each.way, one.way)});
             made.about_addresses |= !each.addresses.empty();
             made.about_users |= !each.users.empty();
         }
+        made.some_direct = made.goes.plain() || std::any_of(made.rules.begin(), made.rules.end(), [](const auto& each) {
+                               return each.from->then == action::allow && each.goes.plain();
+                           });
     };
     policies_.reserve(settings_.policies.size() + 1);
     for (const policy& each : settings_.policies) add(each);
@@ -177,15 +197,33 @@ decision engine::deny(const compiled_policy& by, std::string_view rule, std::str
     if (by.from->report) {
         made.result = outcome::allowed;
         made.reported = true;
+        made.way = by.goes.plain() ? nullptr : &by.goes;
     }
     return made;
 }
+
+namespace {
+
+decision no_datagrams(std::string_view rule) {
+    return {.result = outcome::denied,
+            .rule = rule,
+            .reason = "datagrams do not go through parents (via) nor from an egress address"};
+}
+
+// Whatever the rules say, in report mode, too: what would leave by another way than was said does not leave.
+decision settled(const question& what, decision made) {
+    if (what.method == "UDP" && made.allowed() && made.way) return no_datagrams(made.rule);
+    return made;
+}
+
+}  // namespace
 
 // at: the address that is about to be dialled; nullptr: it is not known yet.
 decision engine::judge(const compiled_policy& by, const question& what, const destination& to,
                        const ip_address* at) const {
     action then = by.from->otherwise;
     std::string_view label = by.label;
+    const route* way = &by.goes;
     bool allow_open = false, deny_open = false;
     for (const compiled_rule& each : by.rules) {
         const match found = matches(*each.from, what, to);
@@ -193,6 +231,7 @@ decision engine::judge(const compiled_policy& by, const question& what, const de
         if (found != match::yes) continue;
         then = each.from->then;
         label = each.label;
+        way = &each.goes;
         break;
     }
     const bool by_address = then == action::allow ? deny_open : allow_open;
@@ -206,7 +245,10 @@ decision engine::judge(const compiled_policy& by, const question& what, const de
             return deny(by, guard_rule,
                         fmt::format("{} is in {} ({}, {}); allow_addresses would open it", at->text(), special->text,
                                     special->name, special->source));
-    return {.by_address = by_address || (!at && guarded(by, what)), .rule = label};
+    return {.by_address = by_address || (!at && guarded(by, what)),
+            .needs_address = by_address && then == action::deny && !by.from->report,
+            .way = way->plain() ? nullptr : way,
+            .rule = label};
 }
 
 // A rule of the destination's is none of the client's.
@@ -220,6 +262,7 @@ bool engine::concerns(const rule& one, const question& what) const {
 
 decision engine::admit_client(const question& what) const {
     const compiled_policy& by = policy_of(what);
+    if (what.method == "UDP" && !by.some_direct) return no_datagrams(by.label);
     if (plain(by, what) || by.from->report) return {.rule = by.label};
     if (what.user.empty() && by.from->require_user.value_or(has_users()))
         return {.result = outcome::wants_credentials, .rule = credentials_rule, .reason = "a user is required"};
@@ -231,7 +274,8 @@ decision engine::admit_client(const question& what) const {
 
 decision engine::admit(const question& what) const {
     const compiled_policy& by = policy_of(what);
-    if (plain(by, what)) return {.rule = by.label};
+    const route* const way = by.goes.plain() ? nullptr : &by.goes;
+    if (plain(by, what)) return settled(what, {.way = way, .rule = by.label});
     const destination to = destination::from(what.host);
     if (to.what == destination::kind::bad || what.port == 0)
         return {.result = outcome::denied, .rule = request_rule, .reason = "neither a host name nor an address"};
@@ -240,20 +284,21 @@ decision engine::admit(const question& what) const {
     if (is_tunnel(what.method)) {
         const auto& ports = by.from->connect_ports;
         if (!(ports.empty() ? has_port(web_ports, what.port) : has_port(ports, what.port)))
-            return deny(by, by.ports_label,
-                        fmt::format("tunnels to port {} are not allowed; connect_ports would open it", what.port));
+            return settled(
+                what, deny(by, by.ports_label,
+                           fmt::format("tunnels to port {} are not allowed; connect_ports would open it", what.port)));
     }
-    return judge(by, what, to, to.what == destination::kind::address ? &to.address : nullptr);
+    return settled(what, judge(by, what, to, to.what == destination::kind::address ? &to.address : nullptr));
 }
 
 decision engine::admit_address(const question& what, const io::socket_address& peer) const {
     if (is_own(peer))
         return {.result = outcome::denied, .rule = own_address_rule, .reason = "the proxy itself listens there"};
     const compiled_policy& by = policy_of(what);
-    if (plain(by, what)) return {.rule = by.label};
+    if (plain(by, what)) return settled(what, {.way = by.goes.plain() ? nullptr : &by.goes, .rule = by.label});
     destination to = destination::from(what.host);
     to.address = ip_address::from(peer);
-    decision made = judge(by, what, to, &to.address);
+    decision made = settled(what, judge(by, what, to, &to.address));
     made.by_address = false;
     return made;
 }

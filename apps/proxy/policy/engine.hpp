@@ -11,6 +11,7 @@
 // Guarantees: the first rule that matches decides, and the decision names it. A rule about addresses is open while
 //             only a name is known: admit then says by_address, and admit_address decides. The proxy's own
 //             listening addresses are refused always, in report mode, too. Nothing is resolved, nothing waits.
+//             Datagrams have no way but the direct one: where there is another, they are denied, in report mode, too.
 // Threads:    immutable: any.
 // Lifetime:   held by shared_ptr; decision::rule is a view into it. A new configuration is a new engine, and whoever is
 //             under way keeps the one it began with.
@@ -42,9 +43,23 @@ struct question {
 
 enum class outcome : std::uint8_t { allowed, denied, wants_credentials };
 
+// How a destination is reached, if not plainly.
+struct route {
+    std::string via{};  // a parent or a group of the settings; empty: direct
+    io::socket_address egress_ipv4{}, egress_ipv6{};  // family none: the system chooses
+    bool plain() const noexcept {
+        return via.empty() && egress_ipv4.family() == io::address_family::none &&
+               egress_ipv6.family() == io::address_family::none;
+    }
+};
+
 struct decision {
     outcome result = outcome::allowed;
     bool by_address = false;  // of admit: the addresses of the name decide further
+    bool needs_address = false;  // of admit, with by_address: without an address that is allowed, it is denied
+    // Of admit: the way there, of the rule that decides so far; null: direct, from any address. Lives as long as the
+    // rules.
+    const route* way = nullptr;
     bool reported = false;  // allowed in report mode only: rule and reason say what would have denied it
     std::string_view rule{};  // "debian (proxy.toml:12)", "address guard"
     std::string reason{};  // of what is not plainly allowed
@@ -69,6 +84,8 @@ public:
     bool checks_addresses(const question& what) const noexcept;
 
     bool has_users() const noexcept { return !settings_.users.empty(); }
+    // Whether the proxy itself listens there.
+    bool is_own(const io::socket_address& peer) const noexcept;
     const settings& chosen() const noexcept { return settings_; }
     // The table that knows this user; nullptr: none does. The first one in order counts.
     const user_table* table_of(std::string_view user) const noexcept;
@@ -77,6 +94,7 @@ private:
     struct compiled_rule {
         const rule* from;
         std::string label;
+        route goes{};
     };
     struct compiled_policy {
         const policy* from;
@@ -84,7 +102,9 @@ private:
         address_guard guard;
         bool about_addresses = false;
         bool about_users = false;
+        bool some_direct = true;  // a way that datagrams could take
         std::string label, ports_label;
+        route goes;
     };
     struct entry {  // of a listener
         std::size_t policy = 0;
@@ -102,7 +122,7 @@ private:
     match matches(const rule& one, const question& what, const destination& to) const;
     decision judge(const compiled_policy& by, const question& what, const destination& to, const ip_address* at) const;
     decision deny(const compiled_policy& by, std::string_view rule, std::string reason) const;
-    bool is_own(const io::socket_address& peer) const noexcept;
+    route route_of(const wanted_way& first, const wanted_way& second) const;
 
     settings settings_;
     policy built_in_;

@@ -10,6 +10,11 @@
 
 #include "proxy/policy/host_set.hpp"
 #include "proxy/policy/ip_address.hpp"
+#include "proxy/policy/ways.hpp"
+
+namespace co_wq::proxy::upstream {
+class parent_set;
+}
 
 namespace co_wq::proxy::policy {
 
@@ -20,13 +25,6 @@ enum class action : std::uint8_t { deny, allow };
 struct port_range {
     std::uint16_t first = 1;
     std::uint16_t last = 65535;  // included
-};
-
-// Where something was said: "proxy.toml:12", or "command line" without a line.
-struct origin {
-    std::string file = "command line";
-    std::uint32_t line = 0;
-    std::string text() const { return line == 0 ? file : file + ":" + std::to_string(line); }
 };
 
 // One rule. It matches when every condition that is not empty does.
@@ -41,6 +39,7 @@ struct rule {
     std::vector<std::string> users{};      // "*": whoever is known
     std::vector<cidr> clients{};
     std::vector<std::string> listeners{};  // by name
+    wanted_way way{};  // of what it allows
 };
 
 struct policy {
@@ -55,6 +54,7 @@ struct policy {
     bool report = false;                // only logs what would be denied
     std::optional<bool> require_user{};  // empty: when there are users
     std::vector<rule> rules{};          // the first that matches decides
+    wanted_way way{};                  // of what no rule has a way for
 };
 
 // A listener's TLS, by its files; see net/tls/server_context.hpp.
@@ -93,6 +93,11 @@ struct settings {
     std::vector<policy> policies{};
     std::vector<listener> listeners{};
     std::vector<user_file> users{};
+    std::vector<parent> parents{};
+    std::vector<parent_group> parent_groups{};
+    wanted_way way{};  // of what no policy has a way for
+    // The parents as they are now, for whoever dials; null: there are none.
+    std::shared_ptr<upstream::parent_set> live_parents{};
     bool sandbox = false;  // every policy denies by default and has its guard on
 };
 

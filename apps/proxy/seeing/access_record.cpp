@@ -138,6 +138,8 @@ void append_text(std::string& out, const access_record& one) {
     }
     out += ' ';
     append_quoted_column(out, one.detail);
+    out += ' ';
+    append_column(out, one.via);
     out += '\n';
 }
 
@@ -169,6 +171,7 @@ void append_json(std::string& out, const access_record& one) {
     append_json_text(out, ",\"end_up\":", name_of(one.up));
     append_json_text(out, ",\"end_down\":", name_of(one.down));
     append_json_text(out, ",\"detail\":", one.detail);
+    append_json_text(out, ",\"via\":", one.via);
     out += "}\n";
 }
 

@@ -50,6 +50,7 @@ struct access_record {
     std::uint64_t bytes_up = 0, bytes_down = 0;
     ended up = ended::none, down = ended::none;
     std::string_view detail{};
+    std::string_view via{};  // a parent, or "group/parent"; "direct": of a group that is down
 };
 
 void append_text(std::string& out, const access_record& one);

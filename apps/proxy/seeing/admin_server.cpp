@@ -5,6 +5,7 @@
 #include "proxy/seeing/metrics_page.hpp"
 #include "proxy/seeing/tunnel_survey.hpp"
 #include "proxy/server.hpp"
+#include "proxy/upstream/parent_set.hpp"
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "sync/with_scope.hpp"
@@ -226,6 +227,12 @@ void admin_server::metrics(answer& out) {
     out.type = metrics_content_type;
     const memory_guard& memory = group_.limiter().memory();
     const auto since_1970 = std::chrono::duration<double>(started_.time_since_epoch());
+    const std::shared_ptr<const policy::engine> rules = group_.rules();
+    std::vector<process_figures::parent> parents;
+    if (const auto& live = rules->chosen().live_parents)
+        for (const auto& each : live->all())
+            parents.push_back({each->name(), each->up(), each->connections(), each->count().connects,
+                               each->count().failures, each->count().checks_failed});
     append_metrics(out.body, group_.seeing(),
                    {.open_connections = group_.connections(),
                     .connections_max = group_.connections_max(),
@@ -233,7 +240,8 @@ void admin_server::metrics(answer& out) {
                     .memory_resident_bytes = memory.resident_bytes(),
                     .memory_limit_bytes = memory.ceiling(),
                     .shedding = memory.shedding(),
-                    .start_time_s = since_1970.count()});
+                    .start_time_s = since_1970.count(),
+                    .parents = std::move(parents)});
 }
 
 task<void> admin_server::survey(answer& out) {

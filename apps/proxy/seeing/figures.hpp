@@ -97,6 +97,7 @@ struct alignas(64) loop_figures {
     figure connects;
     std::array<figure, static_cast<std::size_t>(connect_failure::count)> connect_failures;
     figure pool_hits, pool_misses;
+    figure parent_retries;  // another parent was asked after one that failed
     span_histogram first_byte, connect_time;
 
     // Copies of what the loop's parts count for themselves, as of the last look (loop_seeing::refresh).

@@ -67,6 +67,8 @@ constexpr row rows[] = {
     {"open_tunnels", "gauge", "Tunnels now.", &loop_figures::tunnels_current},
     {"tunnels_total", "counter", "Tunnels that stood: by CONNECT or by an upgrade.", &loop_figures::tunnels},
     {"upstream_connects_total", "counter", "Connections to origins that were made.", &loop_figures::connects},
+    {"parent_retries_total", "counter", "Times that another parent was asked after one that failed.",
+     &loop_figures::parent_retries},
     {"pool_hits_total", "counter", "Requests that found a kept connection to their origin.", &loop_figures::pool_hits},
     {"pool_misses_total", "counter", "Requests that could have used one and found none.", &loop_figures::pool_misses},
     {"pool_connections", "gauge", "Connections to origins that wait for their next use.", &loop_figures::pool_size},
@@ -119,6 +121,25 @@ void append_requests(page& to, const std::vector<const loop_figures*>& loops) {
     to.labelled("transferred_bytes_total", "direction", "down", sum(loops, &loop_figures::bytes_down));
 }
 
+void append_parents(page& to, const std::vector<process_figures::parent>& all) {
+    if (all.empty()) return;
+    const auto family = [&](std::string_view name, std::string_view type, std::string_view help, auto pick) {
+        to.family(name, type, help);
+        for (const process_figures::parent& each : all) to.labelled(name, "parent", each.name, pick(each));
+    };
+    using parent = process_figures::parent;
+    family("parent_up", "gauge", "1 while requests are sent to this parent.",
+           [](const parent& one) { return one.up ? 1 : 0; });
+    family("parent_connections", "gauge", "Tunnels and requests through it now.",
+           [](const parent& one) { return one.connections; });
+    family("parent_connects_total", "counter", "Connections to it that were made.",
+           [](const parent& one) { return one.connects; });
+    family("parent_failures_total", "counter", "Connections to it that failed, or that it broke off at once.",
+           [](const parent& one) { return one.failures; });
+    family("parent_check_failures_total", "counter", "Checks that failed.",
+           [](const parent& one) { return one.checks_failed; });
+}
+
 }  // namespace
 
 void append_histogram(std::string& out, std::string_view name, std::string_view help,
@@ -154,6 +175,7 @@ void append_metrics(std::string& out, const seeing& all, const process_figures& 
     to.single("shedding", "gauge", "1 while new requests are refused for want of memory.", process.shedding ? 1 : 0);
     for (const row& one : rows) to.single(one.name, one.type, one.help, sum(loops, one.which));
     append_requests(to, loops);
+    append_parents(to, process.parents);
     std::vector<const span_histogram*> first_bytes, connects;
     for (const loop_figures* one : loops) {
         first_bytes.push_back(&one->first_byte);

@@ -22,6 +22,12 @@ struct process_figures {
     std::uint64_t memory_limit_bytes = 0;  // 0: none
     bool shedding = false;
     double start_time_s = 0;  // since 1970
+    struct parent {
+        std::string_view name{};
+        bool up = true;
+        std::uint64_t connections = 0, connects = 0, failures = 0, checks_failed = 0;
+    };
+    std::vector<parent> parents{};
 };
 
 void append_metrics(std::string& out, const seeing& all, const process_figures& process);

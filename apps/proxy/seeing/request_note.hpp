@@ -25,7 +25,7 @@ struct request_note {
     bool own_answer = false;   // the proxy itself answered
     bool pooled = false;
     bool client_gone = false;
-    std::string upstream, user, rule, detail;
+    std::string upstream, via, user, rule, detail;
 
     // Whether it is always logged: denied, or not carried to its end.
     bool remarkable() const noexcept {

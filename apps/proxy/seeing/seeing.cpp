@@ -163,6 +163,7 @@ void loop_seeing::compose(const request_note& note, const request_words& words) 
         .up = note.up,
         .down = note.down,
         .detail = note.detail,
+        .via = note.via,
     };
     line_.clear();
     chosen.json() ? append_json(line_, record) : append_text(line_, record);

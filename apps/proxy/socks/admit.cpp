@@ -24,7 +24,12 @@ decision as_told(const policy::question& what, const policy::decision& one, bool
 
 decision admit(const question& what) {
     const policy::question put = asked(what);
-    return as_told(put, what.who.rules->admit(put), what.quiet);
+    const policy::decision made = what.who.rules->admit(put);
+    decision told = as_told(put, made, what.quiet);
+    told.route = made.way;
+    told.by_address = made.by_address;
+    told.needs_address = made.needs_address;
+    return told;
 }
 
 decision admit_client(const asker& who, std::string_view method) {

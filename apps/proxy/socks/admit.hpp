@@ -36,6 +36,8 @@ struct decision {
     bool allowed = true;
     std::string why{};  // names the rule
     std::string_view rule{};  // lives as long as the rules
+    const policy::route* route = nullptr;  // the way there, as in policy::decision
+    bool by_address = false, needs_address = false;
 };
 
 decision admit(const question& what);

@@ -55,6 +55,7 @@ void handshake::begin_note() {
 
 decision handshake::judged() {
     decision made = admit(about());
+    way_ = {who_.rules.get(), made.route, made.by_address, made.needs_address};
     if (server_.seeing().detailed()) session_.note().rule = made.rule;
     return made;
 }
@@ -211,7 +212,7 @@ task<result<net::tls::connection>> handshake::dial() {
         return judged_.allowed();
     };
     result<net::tls::connection> made =
-        co_await with_scope(dialling, session_.reach_for_tunnel(request_.where, std::move(may)));
+        co_await with_scope(dialling, session_.reach_for_tunnel(request_.where, way_, std::move(may)));
     co_return made;
 }
 
@@ -227,8 +228,9 @@ task<std::unique_ptr<tunnel_plan>> handshake::connect() {
         co_return nullptr;
     }
     if (!origin) {
-        std::string why = origin.error().message();
-        if (origin.error() == errc::permission_denied && !judged_.allowed()) why = tell(about(), judged_).why;
+        std::string why = session_.why_not().empty() ? origin.error().message() : session_.why_not();
+        if (session_.why_not().empty() && origin.error() == errc::permission_denied && !judged_.allowed())
+            why = tell(about(), judged_).why;
         co_await refuse(reply_of(origin.error()), why);
         co_return nullptr;
     }
@@ -243,7 +245,9 @@ task<std::unique_ptr<tunnel_plan>> handshake::connect() {
     auto plan = std::make_unique<tunnel_plan>();
     plan->origin = std::move(*origin);
     plan->to_origin = std::move(session_.input());
+    plan->to_client = session_.take_behind();
     plan->live = session_.begin_live();
+    plan->parent = session_.take_parent();
     if (log::enabled(log::level::debug)) plan->name = request_.where.host + ':' + std::to_string(request_.where.port);
     co_return plan;
 }

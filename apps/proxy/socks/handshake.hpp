@@ -53,6 +53,7 @@ private:
     request request_;
     asker who_;
     policy::decision judged_;  // of the last address
+    chosen_way way_;
 };
 
 }  // namespace co_wq::proxy::socks

@@ -272,6 +272,16 @@ public:
         return bind_native(handle, where, share_address);
     }
 
+    result<void> bind_source(native_handle handle, const socket_address& from) noexcept override {
+        const int on = 1;
+        ::setsockopt(handle, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);  // IPv6 sockets know it, too
+        socket_address any_port = from;
+        any_port.set_port(0);
+        native_address native = to_native(any_port);
+        if (::bind(handle, native.get(), native.length) != 0) return system_failure();
+        return {};
+    }
+
     result<void> set_option(native_handle handle, datagram_option option, int value) noexcept override {
         return set_native_option(handle, option, value);
     }

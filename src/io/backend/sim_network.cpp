@@ -89,6 +89,15 @@ result<native_handle> sim_network::open_stream(address_family family) noexcept {
     return make(kind::stream, socket_address::loopback(next_port_++));
 }
 
+result<void> sim_network::bind_source(native_handle handle, const socket_address& from) noexcept {
+    endpoint* one = find(handle);
+    if (!one || one->what != kind::stream || one->connected) return fail(errc::invalid_argument);
+    const std::uint16_t port = one->local.port();
+    one->local = from;
+    one->local.set_port(port);
+    return {};
+}
+
 result<native_handle> sim_network::open_listener(const socket_address& where, int backlog, bool) noexcept {
     socket_address local = where;
     if (local.port() == 0) local.set_port(next_port_++);

@@ -124,6 +124,7 @@ public:
     result<void> listen(native_handle, int) noexcept override { return fail(errc::not_supported); }
     result<peer_credentials> credentials(native_handle) noexcept override { return fail(errc::not_supported); }
     result<void> bind_datagram(native_handle handle, const socket_address& where, bool share) noexcept override;
+    result<void> bind_source(native_handle handle, const socket_address& from) noexcept override;
     result<void> set_option(native_handle, datagram_option option, int) noexcept override {
         if (option == datagram_option::receive_segments) return fail(errc::not_supported);
         return {};

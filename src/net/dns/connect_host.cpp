@@ -21,10 +21,15 @@ bool is_connected_to_itself(const io::socket& made, const io::socket_address& pe
     return own && *own == peer;
 }
 
-task<result<io::socket>> connect_one(io::event_loop& loop, io::socket_address peer) {
+// source: of the peer's family, or none.
+task<result<io::socket>> connect_one(io::event_loop& loop, io::socket_address peer, io::socket_address source) {
     const result<io::native_handle> handle = loop.reactor().calls().open_stream(peer.family());
     if (!handle) co_return std::unexpected(handle.error());
     io::socket made(loop, *handle, io::descriptor_kind::stream);
+    if (source.family() != io::address_family::none) {
+        const result<void> bound = loop.reactor().calls().bind_source(*handle, source);
+        if (!bound) co_return std::unexpected(bound.error());
+    }
     (void)made.set_no_delay(true);
     const result<void> done = co_await made.connect(peer);
     if (!done) co_return std::unexpected(done.error());
@@ -124,7 +129,7 @@ private:
     }
 
     static task<void> attempt(race& me, io::socket_address peer) {
-        result<io::socket> made = co_await connect_one(me.loop_, peer);
+        result<io::socket> made = co_await connect_one(me.loop_, peer, me.source_for(peer));
         me.ended(std::move(made), peer);
     }
 
@@ -160,6 +165,10 @@ private:
         co_return std::unexpected(reason());
     }
 
+    io::socket_address source_for(const io::socket_address& peer) const noexcept {
+        return peer.family() == io::address_family::ipv6 ? options_.source_ipv6 : options_.source_ipv4;
+    }
+
     // Why there is no connection.
     error reason() const {
         if (failure_) return *failure_;
@@ -186,11 +195,24 @@ private:
     counting_scope attempts_;  // last, so that its children go first
 };
 
+// Of the families that are wanted, those with a source address, if any has one.
+families with_source(const connect_options& options) noexcept {
+    const bool v4 = options.source_ipv4.family() == io::address_family::ipv4;
+    const bool v6 = options.source_ipv6.family() == io::address_family::ipv6;
+    if (v4 == v6) return options.wanted;
+    return v4 ? families::ipv4_only : families::ipv6_only;
+}
+
 }  // namespace
 
 task<result<connected>> connect_host(io::event_loop& loop, resolver& names, std::string host, std::uint16_t port,
                                      connect_options options) {
     CO_WQ_REQUIRE(options.attempts_max > 0, "at least one attempt is allowed");
+    const families chosen = with_source(options);
+    if (chosen != options.wanted && wants_ipv4(chosen) != wants_ipv4(options.wanted) &&
+        wants_ipv6(chosen) != wants_ipv6(options.wanted))
+        co_return fail(errc::address_not_available);  // one family is wanted, and the other has a source
+    options.wanted = chosen;
     const result<io::socket_address> numeric = detail::parse_numeric(host, port, options.wanted);
     if (!numeric && numeric.error() != errc::invalid_argument) co_return std::unexpected(numeric.error());
     if (!numeric) {

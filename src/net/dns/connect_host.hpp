@@ -12,7 +12,9 @@
 //             that is made already is returned. Destruction closes what is under way.
 // Requires:   resolver and loop belong together and outlive the task. The filter may be called until the task ends.
 // Threads:    the loop's own.
-// Errors:     those of resolver::resolve when there is no address; permission_denied when the filter refused every
+// Errors:     address_not_available: a source address is not this machine's. Those of resolver::resolve when there is
+// no
+//             address; permission_denied when the filter refused every
 //             address; otherwise the error of the attempts that says most (a refusal more than an unreachable net).
 // Source:     RFC 8305 (Happy Eyeballs version 2), sections 3 to 5; addresses of one family keep the server's order.
 //
@@ -33,6 +35,9 @@ struct connect_options {
     duration attempt_delay = std::chrono::milliseconds(250);
     std::size_t attempts_max = 8;
     families wanted = families::any;
+    // Where connections come from; family none: the system chooses. With one of them, the other family is used only if
+    // it has one, too: nothing leaves from an address that nobody named.
+    io::socket_address source_ipv4{}, source_ipv6{};
     // Asked for each address before it is tried; false: it is passed over. Empty: all may be tried.
     std::function<bool(const io::socket_address&)> allow{};
 };
