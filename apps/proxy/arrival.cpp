@@ -62,7 +62,7 @@ task<result<net::tls::stream>> session::shake_hands(net::tls::server_context con
     std::vector<std::byte> received(input_.data().begin(), input_.data().end());  // behind a PROXY header
     input_.reset();
     result<net::tls::stream> made = co_await with_timeout(
-        server_.limit().header_timeout, net::tls::accept(client_.take_tcp(), std::move(context), std::move(received)));
+        header_wait(), net::tls::accept(client_.take_tcp(), std::move(context), std::move(received)));
     co_return made;
 }
 

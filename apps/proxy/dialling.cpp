@@ -100,9 +100,14 @@ task<verdict> session::forward_by(const chosen_way& way, bool may_reuse) {
             continue;
         }
         if (one.origin_reusable() && !path.keep_as.empty()) server_.pool().give_back(path.keep_as, one.take_origin());
-        if (next == verdict::become_tunnel)
-            tunnel_ = {one.take_origin(),     std::move(input_), one.take_origin_input(), name_of(where), {}, {},
-                       std::move(path.parent)};
+        if (next == verdict::become_tunnel) {
+            tunnel_ = std::make_unique<tunnel_plan>();
+            tunnel_->origin = one.take_origin();
+            tunnel_->to_origin = std::move(input_);
+            tunnel_->to_client = one.take_origin_input();
+            tunnel_->parent = std::move(path.parent);
+            if (log::enabled(log::level::debug)) tunnel_->name = name_of(where);
+        }
         co_return next;
     }
 }

@@ -115,7 +115,10 @@ task<void> exchange::upload() {
         if (step.what == event::need_more) {
             const bool sent = co_await send_piece({});
             if (!sent) co_return;
-            if (owed > duration::zero()) co_await keep_pace(owed);
+            if (owed > duration::zero()) {
+                session_.input().reset();
+                co_await keep_pace(owed);
+            }
             const bool more = co_await session_.fill_input();
             if (!more && guard_.scope().cancelled())
                 co_return upload_refused(ended::idle, 408, "the request's body stalled");

@@ -231,7 +231,7 @@ void proxy_server::end_kept() {
 void proxy_server::shed() {
     const time_point now = loop_.now();
     shed_timer_.cancel();
-    if (!memory_.look(now, [] {})) return;
+    if (!memory_.look(now, [this] { group_.shed(); })) return;
     pool_.clear();
     end_kept();
     loop_.reactor().buffers().trim();

@@ -1,5 +1,7 @@
 #include "proxy/session.hpp"
 
+#include <algorithm>
+
 #include "http/forward.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/pac.hpp"
@@ -241,9 +243,7 @@ task<verdict> session::refuse(std::uint16_t status, std::string_view detail, boo
                             .detail = detail,
                             .keep_alive = keep_alive,
                             .without_body = request_.head().method == http::method::head,
-                            .retry_after_s = retry_after_s_ > 0 ? retry_after_s_
-                                             : status == 503    ? 1u
-                                                                : 0u,
+                            .retry_after_s = std::max(retry_after_s_, status == 503 ? 1u : 0u),
                             .allow = status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT" : ""});
     // the answer goes out even if what it reports has cancelled everything around it
     const verdict next = co_await shield(say_and_close(keep_alive));

@@ -108,6 +108,8 @@ public:
     void log_answer(std::uint16_t status, std::string_view why = {});
 
     // ---- for the SOCKS handshake
+    // How long a head, or a handshake, may take.
+    duration header_wait() const noexcept;
     // Of the client: as a trusted source's PROXY header says, or of its connection.
     io::socket_address client_address() const;
     // What it asks for, in the words of the access log; notes its beginning.
@@ -129,8 +131,7 @@ private:
     task<bool> secure(net::tls::server_context context);
     task<result<net::tls::stream>> shake_hands(net::tls::server_context context);
     bool welcome();
-    duration header_wait() const noexcept;
-    task<verdict> deny(denial no);
+    task<verdict> deny(const denial& no);
     task<verdict> answer_in_time(duration most);
     task<bool> fill_input_until(time_point until);
     result<io::socket_address> arrived_at() const;

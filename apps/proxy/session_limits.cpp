@@ -33,7 +33,7 @@ void session::note_denial(const denial& no) {
     server_.group().limiter().tell(no.which, client_address().host(), note_.user, server_.loop().now());
 }
 
-task<verdict> session::deny(denial no) {
+task<verdict> session::deny(const denial& no) {
     if (!note_.open) begin_note();
     retry_after_s_ = no.retry_after_s;
     const std::string text = no.text();

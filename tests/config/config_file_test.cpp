@@ -94,6 +94,58 @@ TEST(config_file, what_is_wrong_leaves_the_rest_as_it_was) {
     EXPECT_EQ(made.limit.header_timeout, 10s);
 }
 
+TEST(config_file, every_limit_of_one_client_and_one_request_goes_where_it_belongs) {
+    const options made = read(R"([limits]
+connections_per_client = 12
+connections_per_user = 13
+requests_per_second_per_client = "14:15"
+requests_per_second_per_user = "16"
+bytes_per_second_per_connection = "17 KiB"
+bytes_per_second_per_client = "18 MiB"
+bytes_per_second_per_user = "none"
+memory = "19 MiB"
+header_bytes = 2000
+header_fields = 21
+uri_bytes = 2200
+request_timeout = "23s"
+tunnel_timeout = "none"
+[dns]
+queries = 24
+entries = 25
+)");
+    const limits& limit = made.limit;
+    EXPECT_EQ(limit.connections_per_client, 12u);
+    EXPECT_EQ(limit.connections_per_user, 13u);
+    EXPECT_EQ(limit.requests_per_client, (rate{14, 15}));
+    EXPECT_EQ(limit.requests_per_user, (rate{16, 16}));
+    EXPECT_EQ(limit.bytes_per_connection, 17u << 10);
+    EXPECT_EQ(limit.bytes_per_client, 18u << 20);
+    EXPECT_EQ(limit.bytes_per_user, 0u);
+    EXPECT_EQ(limit.memory_bytes_max, 19u << 20);
+    EXPECT_EQ(limit.header_bytes_max, 2000u);
+    EXPECT_EQ(limit.header_fields_max, 21u);
+    EXPECT_EQ(limit.uri_bytes_max, 2200u);
+    EXPECT_EQ(limit.request_timeout, 23s);
+    EXPECT_EQ(limit.tunnel_timeout, 0s);
+    EXPECT_EQ(made.names.queries_max, 24u);
+    EXPECT_EQ(made.names.entries_max, 25u);
+}
+
+TEST(config_file, a_wrong_rate_says_what_to_write) {
+    options made;
+    problems wrong;
+    load_text(
+        "[limits]\nrequests_per_second_per_client = 5\nrequests_per_second_per_user = \"5/s\"\n"
+        "bytes_per_second_per_user = \"1 B\"\nmemory = \"1 MiB\"\nrequest_timeout = \"no\"\n",
+        "t", "", made, wrong);
+    ASSERT_EQ(wrong.size(), 5u);
+    for (const auto& [index, word] : {std::pair{0, "quotes"}, std::pair{1, "20:100"}, std::pair{2, "10MiB"},
+                                      std::pair{3, "512MiB"}, std::pair{4, "10s"}})
+        EXPECT_NE(wrong[static_cast<std::size_t>(index)].text().find(word), std::string::npos) << index;
+    EXPECT_EQ(made.limit.requests_per_client, rate{});
+    EXPECT_EQ(made.limit.memory_bytes_max, std::nullopt);
+}
+
 TEST(config_file, a_problem_is_one_line_whatever_the_file_holds) {
     options made;
     problems wrong;

@@ -88,7 +88,7 @@ class Pages(ProxyTest):
         for path in documents.pages():
             for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
                 with self.subTest(f"{path.name}: {link}"):
-                    self.assertTrue((path.parent / link).exists() or link in LATER)
+                    self.assertTrue((path.parent / link).exists())
 
     def test_every_link_to_a_section_finds_it(self):
         for path in documents.pages():
@@ -104,9 +104,6 @@ class Pages(ProxyTest):
         for path in documents.pages():
             name = str(path.relative_to(documents.OPERATIONS))
             self.assertTrue(name == "README.md" or f"]({name})" in index, name)
-
-
-LATER = ("upstreams.md",)  # each has its page once the program has it
 
 
 @unittest.skipIf(settings.SANITIZER, "the release build is what is shipped")

@@ -50,8 +50,8 @@ void limiter::set(const limits& chosen, std::uint32_t descriptors) {
     memory_.set_ceiling(ceiling);
     const std::uint64_t resident = memory_.resident_bytes();
     if (ceiling > 0 && resident > ceiling / 10 * 9)
-        log::warn("--max-memory: {} bytes are resident without any client, {} are allowed: no request will be served",
-                  resident, ceiling);
+        log::warn("--max-memory: {} bytes are resident already, {} are allowed: new requests will be refused", resident,
+                  ceiling);
 }
 
 void limiter::tell(limit_kind which, std::string_view client, std::string_view user, time_point now) {

@@ -23,7 +23,7 @@ std::uint16_t status_of(reply code) noexcept {
 
 task<std::unique_ptr<tunnel_plan>> handshake::run() {
     ++server_.count().requests;
-    deadline_ = server_.loop().now() + server_.limit().header_timeout;
+    deadline_ = server_.loop().now() + session_.header_wait();
     const bool asked = co_await negotiate();
     if (!asked) co_return nullptr;
     begin_note();
@@ -182,11 +182,10 @@ denial handshake::over_limit() {
     return no ? no : session_.visitor().ask_as(who_.user);
 }
 
-// "Not allowed" is for what may be asked again later; a connection too many, or memory too little, is a failure of
-// ours.
-task<void> handshake::deny(denial no) {
-    const bool rate = no.which == limit_kind::requests_per_client || no.which == limit_kind::requests_per_user;
-    const reply code = rate ? reply::not_allowed : reply::general_failure;
+// "Not allowed" is for what may be asked again later; connections too many and memory too little are failures.
+task<void> handshake::deny(const denial& no) {
+    const bool too_often = no.which == limit_kind::requests_per_client || no.which == limit_kind::requests_per_user;
+    const reply code = too_often ? reply::not_allowed : reply::general_failure;
     const std::string why = no.text();
     note_refusal(no.status(), why);
     session_.note_denial(no);

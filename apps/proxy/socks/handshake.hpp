@@ -35,7 +35,7 @@ private:
     task<bool> say(std::string text);
     task<void> refuse(reply code, std::string_view why);
     denial over_limit();
-    task<void> deny(denial no);
+    task<void> deny(const denial& no);
     task<std::unique_ptr<tunnel_plan>> connect();
     task<std::unique_ptr<tunnel_plan>> associate();
     task<result<net::tls::connection>> dial();

@@ -78,8 +78,11 @@ inline step_result stop(error what) noexcept { return {false, reason_of(what)}; 
 // Until the pace allows more, without seeming idle.
 task<result<void>> pause(tunnel& both, duration owed);
 
-// Waits for bytes, then splices until the sender pauses or ends; with a pace, once.
-task<step_result> splice_burst(tunnel& both, tcp_stream& from, tcp_stream& to, std::uint64_t& count);
+// Pauses, if owed is anything; if splice, waits for bytes then, and splices until the sender pauses or ends; with a
+// pace, once.
+task<step_result> pause_and_splice(tunnel& both, tcp_stream& from, tcp_stream& to, std::uint64_t& count, duration owed,
+                                   bool splice);
+task<step_result> pause_only(tunnel& both, duration owed);
 
 // One direction, in one frame, since an idle tunnel holds it.
 template <class From, class To>
@@ -88,18 +91,19 @@ task<direction_result> carry(tunnel& both, From& from, To& to, std::uint64_t& co
     end_reason end = end_reason::eof;
     int full_blocks = 0;
     for (;;) {
-        if (const duration owed = both.owed(count); owed > duration::zero()) {
-            const result<void> paused = co_await pause(both, owed);
-            if (!paused) end = reason_of(paused.error());
-            if (!paused) break;
-        }
+        const duration owed = both.owed(count);
         if constexpr (sockets) {
-            if (full_blocks >= full_blocks_before_splice && both.may_splice()) {
-                const step_result burst = co_await splice_burst(both, from, to, count);
-                end = burst.end;
-                if (!burst.goes_on) break;
-                full_blocks = full_blocks_before_splice - 1;
+            const bool splice = full_blocks >= full_blocks_before_splice && both.may_splice();
+            if (splice || owed > duration::zero()) {
+                const step_result step = co_await pause_and_splice(both, from, to, count, owed, splice);
+                end = step.end;
+                if (!step.goes_on) break;
+                if (splice) full_blocks = full_blocks_before_splice - 1;
             }
+        } else if (owed > duration::zero()) {
+            const step_result step = co_await pause_only(both, owed);
+            end = step.end;
+            if (!step.goes_on) break;
         }
         result<io::lease> got = co_await from.recv_lease(both.piece_max());
         if (!got) end = reason_of(got.error());
