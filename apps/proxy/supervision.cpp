@@ -4,9 +4,9 @@
 #include "base/os/service.hpp"
 #include "io/signal.hpp"
 #include "proxy/reload.hpp"
-#include "proxy/upstream/parent_checks.hpp"
 #include "proxy/seeing/admin_server.hpp"
 #include "proxy/server.hpp"
+#include "proxy/upstream/parent_checks.hpp"
 #include "sync/sleep.hpp"
 
 namespace co_wq::proxy {
