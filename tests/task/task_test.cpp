@@ -302,7 +302,7 @@ TEST(task, an_exception_behind_co_return_replaces_the_result) {
 TEST(task, that_finds_no_memory_for_its_frame_throws_and_destroys_its_arguments) {
     auto big = [](task<void> first, int& bytes_seen) -> task<void> {
         [[maybe_unused]] static void* volatile seen_by_others;
-        std::array<std::byte, 1500> local{};  // a size of its own, so that the pool has none to give
+        std::array<std::byte, 4000> local{};  // more than the pool has blocks for: the heap is asked
         seen_by_others = local.data();
         co_await std::move(first);
         bytes_seen += static_cast<int>(local.size());

@@ -117,6 +117,7 @@ task<direction_result> carry(tunnel& both, From& from, To& to, std::uint64_t& co
         count += size;
         both.touch();
     }
+    (void)both.owed(count);  // of what came last, others who share the pace are told
     both.ended(end, to);
     co_return direction_result{count, end};
 }

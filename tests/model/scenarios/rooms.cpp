@@ -1,4 +1,5 @@
 // The library's own sources, as the scenarios need them.
+#include "base/os/pages_linux.cpp"
 #include "base/pool.cpp"
 #include "sync/channel.cpp"
 #include "sync/event.cpp"
