@@ -47,13 +47,19 @@ task<bool> session::secure(net::tls::server_context context) {
     server_.enter_idle(*this);
     result<net::tls::stream> made = co_await with_scope(idle_scope_, shake_hands(std::move(context)));
     list_hook<session>::unlink();
-    if (!made) {
+    const auto shown = made ? made->peer_certificate() : std::nullopt;
+    // a session that goes on from an earlier connection is not asked for the date again
+    const bool expired = shown && shown->not_after() < std::chrono::system_clock::now();
+    if (!made || expired) {
+        if (!made && made.error() == errc::stopped) co_return false;  // our own end
         ++server_.count().tls_failures;
-        log::info("{}: TLS: {}", client.text(), net::tls::explain(made.error()));
+        const std::string why = net::tls::explain(made ? error(errc::certificate_expired) : made.error());
+        // anybody can make many of them
+        log::at(server_.may_complain() ? log::level::info : log::level::debug, "{}: TLS: {}", client.text(), why);
         co_return false;
     }
     ++server_.count().tls_handshakes;
-    if (const auto shown = made->peer_certificate()) admission_.set_certified(shown->common_name());
+    if (shown) admission_.set_certified(shown->common_name());
     client_ = net::tls::connection(std::move(*made));
     co_return true;
 }

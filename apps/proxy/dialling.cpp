@@ -41,6 +41,8 @@ task<result<net::tls::connection>> session::reach(const http::authority& where, 
 task<result<net::tls::connection>> session::reach_for_tunnel(const http::authority& where, const chosen_way& way,
                                                              address_filter may) {
     result<net::tls::connection> made = fail(errc::other);
+    behind_.reset();
+    parent_ = upstream::hold();
     if (way.route) [[unlikely]] {
         made = co_await reach_by(way, where, std::move(may));
     } else {

@@ -108,7 +108,9 @@ void exchange::upload_refused(ended how, std::uint16_t status, std::string_view 
 task<void> exchange::upload() {
     http::h1::request_parser& request = session_.request();
     const std::uint64_t most = session_.server().limit().body_bytes_max;
-    duration owed{};
+    duration owed = owed_now(true, session_.input().size());  // for what came with the head, and what was owed before
+    if (owed > duration::zero()) co_await keep_pace(owed);
+    owed = duration::zero();
     for (;;) {
         const http::h1::step step = request.parse(session_.input().data());
         session_.input().consume(step.consumed);
@@ -125,7 +127,7 @@ task<void> exchange::upload() {
             if (!more && session_.input_stopped())
                 co_return upload_refused(ended::shutdown, 503, "the proxy stopped reading the request");
             if (!more) co_return upload_refused(ended::reset, 400, "the request's body broke off");
-            if (pace_) owed = pace_->took(true, session_.input().size(), session_.server().loop().now());
+            owed = owed_now(true, session_.input().size());
             guard_.touch();
             continue;
         }
@@ -199,7 +201,7 @@ task<http::h1::step> exchange::next_step() {
             session_.server().seeing().first_byte(session_.note());
         }
         last_read_ = got->size();
-        if (pace_) owed_down_ = pace_->took(false, last_read_, session_.server().loop().now());
+        owed_down_ = owed_now(false, last_read_);
         origin_input_ = std::move(*got);
     }
 }
@@ -222,6 +224,7 @@ task<verdict> exchange::origin_failed(std::string_view why, std::uint16_t status
 }
 
 task<verdict> exchange::download() {
+    owed_down_ = owed_now(false, 0);  // by the answers before
     for (;;) {
         const http::h1::step step = co_await next_step();
         if (step.what == event::need_more) {
@@ -314,6 +317,10 @@ task<verdict> exchange::pass_body(body_kind outgoing) {
     if (chunked) http::h1::append_last_chunk(out, response_.trailers());
     const bool sent = co_await flush();
     co_return sent ? finished(outgoing) : verdict::reset;
+}
+
+duration exchange::owed_now(bool up, std::size_t size) noexcept {
+    return pace_ ? pace_->took(up, size, session_.server().loop().now()) : duration::zero();
 }
 
 // Whoever waits for its pace does not idle. What ends the wait ends the next read, too.

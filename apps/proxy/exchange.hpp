@@ -49,6 +49,7 @@ private:
     task<verdict> pass_answer();
     task<verdict> pass_body(http::h1::body_kind outgoing);
     task<bool> flush();
+    duration owed_now(bool up, std::size_t size) noexcept;
     task<void> keep_pace(duration owed);
     task<verdict> origin_failed(std::string_view why, std::uint16_t status = 502);
     verdict finished(http::h1::body_kind outgoing) noexcept;

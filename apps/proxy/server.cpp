@@ -139,8 +139,8 @@ task<void> run_relay(proxy_server& server, net::tls::connection& client, tunnel_
 }
 
 // Bytes that were read together with a head go first, before the pump takes over.
-task<bool> send_first(tunnel_plan& plan, net::tls::connection& client, net::tls::connection& origin,
-                      live_tunnel* live) {
+task<bool> send_first(tunnel_plan& plan, net::tls::connection& client, net::tls::connection& origin, live_tunnel* live,
+                      net::pacer* pace) {
     for (auto [bytes_first, to] : {std::pair{&plan.to_origin, &origin}, std::pair{&plan.to_client, &client}}) {
         const io::lease first = std::move(*bytes_first);  // goes back now, with or without bytes: the tunnel holds none
         if (first.empty()) continue;
@@ -148,6 +148,7 @@ task<bool> send_first(tunnel_plan& plan, net::tls::connection& client, net::tls:
         if (!sent && live) live->broke(sent.error());
         if (!sent) co_return false;
         if (live) live->carried_before(to == &origin, first.size());
+        if (pace) (void)pace->took(to == &origin, first.size(), origin.loop().now());  // the pump waits for it
     }
     co_return true;
 }
@@ -179,7 +180,7 @@ task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener)
     const live_tunnel_ptr live = std::move(plan->live);
     const upstream::hold through = std::move(plan->parent);
     reset_unless_done both(client, origin);
-    task<bool> first = send_first(*plan, client, origin, live.get());
+    task<bool> first = send_first(*plan, client, origin, live.get(), visitor.pace());
     if (mortal) first = in_time(until, std::move(first));
     const bool begun = co_await std::move(first);
     if (!begun && loop_.now() >= until) note_end_of_life(*this, live.get());
@@ -305,6 +306,7 @@ std::string server_group::set_rules(policy::settings chosen) {
         if (found == chosen.listeners.end()) return "there is no listener \"" + each.name + "\", which is open";
         each.policy = found->policy;
         each.open = found->open;
+        each.tls = found->tls;
     }
     chosen.listeners = std::move(open);
     for (const policy::listener& each : chosen.listeners)

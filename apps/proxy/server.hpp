@@ -179,6 +179,13 @@ public:
     loop_seeing& seeing() noexcept { return seeing_; }
     loop_figures& count() noexcept { return seeing_.figures(); }
 
+    // Once a second: for lines that clients could cause without end.
+    bool may_complain() noexcept {
+        const time_point now = loop_.turn_time();
+        if (now < next_complaint_) return false;
+        next_complaint_ = now + std::chrono::seconds(1);
+        return true;
+    }
     // A connection ends: its memory may not be needed again.
     void has_left() noexcept;
 
@@ -213,6 +220,7 @@ private:
     drain_timer<&proxy_server::end> drain_timer_;
     drain_timer<&proxy_server::shed> shed_timer_;
     drain_timer<&proxy_server::give_back> trim_timer_;
+    time_point next_complaint_{};
     std::size_t kept_before_ = 0;  // by the pool of frames, when it was looked at last
     std::size_t trimmed_ = pool_classes;  // its size classes, so far
     intrusive_list<session> idle_;

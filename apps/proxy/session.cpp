@@ -99,6 +99,8 @@ task<std::unique_ptr<tunnel_plan>> session::run() {
     }
     if (!welcome()) co_return nullptr;
     if (const net::tls::server_context* const context = server_.group().tls_of(admission_.listener())) {
+        if (guest_.turned_away()) client_.reset();  // to tell it so would cost more than to serve it
+        if (guest_.turned_away()) co_return nullptr;
         const bool secured = co_await secure(*context);
         if (!secured) co_return nullptr;
     }
@@ -307,7 +309,7 @@ task<verdict> session::answer_watched() {
     }
     cancel_scope request_scope;
     counting_scope watching(server_.loop());
-    watching.spawn(watch_client(request_scope), "client watch");
+    if (!client_.secured()) watching.spawn(watch_client(request_scope), "client watch");
     set_reader(&watching);
     const verdict next = co_await with_scope(request_scope, answer());
     set_reader(nullptr);
@@ -315,21 +317,21 @@ task<verdict> session::answer_watched() {
 }
 
 // A client that has ended its direction may still want the answer, or may be gone: TCP says the same for both. So if
-// the answer takes long, it is asked: whoever is gone refuses an interim response with a reset.
+// the answer takes long, it is asked: whoever is gone refuses an interim response with a reset. Not over TLS, whose
+// socket is its own: there a client that is gone is noticed when the answer is sent.
 task<void> session::watch_client(cancel_scope& request_scope) {
-    const result<void> ended = co_await client_.socket().ready(io::direction::read_end);
+    const result<void> ended = co_await client_.tcp().socket().ready(io::direction::read_end);
     if (!ended) co_return;
     const result<void> waited = co_await sleep_for(std::chrono::milliseconds(500));
     if (!waited) co_return;
-    // TLS would have to wait for a record's turn
-    if (!answering_ && request_.head().version == http::h1::version::http_1_1 && !client_.secured()) {
+    if (!answering_ && request_.head().version == http::h1::version::http_1_1) {
         // without waiting: an answer that begins meanwhile would be a second sender
-        const result<std::size_t> asked = client_.socket().send_now(as_bytes(http::continue_response));
+        const result<std::size_t> asked = client_.tcp().socket().send_now(as_bytes(http::continue_response));
         note_.client_gone = !asked;
         if (!asked) co_return request_scope.cancel();
         if (*asked > 0) unsaid_ = http::continue_response.substr(*asked);
     }
-    const result<void> gone = co_await client_.socket().ready(io::direction::hang_up);
+    const result<void> gone = co_await client_.tcp().socket().ready(io::direction::hang_up);
     note_.client_gone = gone.has_value();
     if (gone) request_scope.cancel();
 }
@@ -395,13 +397,14 @@ task<verdict> session::admit() {
     const std::string_view method = foreign ? std::string_view("other") : head.method_text();
     const refusal no = co_await admission_.ask(method, head.authority(), credentials);
     note_decision();
-    if (no) {
-        const verdict refused = co_await refuse(no.status(), no.detail(), true);
-        co_return refused;
-    }
+    // those that the rules deny count, too
     if (const denial over = guest_.ask_as(admission_.user())) {
         const verdict denied = co_await deny(over);
         co_return denied;
+    }
+    if (no) {
+        const verdict refused = co_await refuse(no.status(), no.detail(), true);
+        co_return refused;
     }
     if (head.method == http::method::connect) {
         const verdict opened = co_await open_tunnel();

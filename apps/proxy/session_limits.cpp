@@ -30,7 +30,7 @@ void session::note_denial(const denial& no) {
     note_.decision = decided::deny;
     if (server_.seeing().detailed()) note_.rule = no.rule();
     ++server_.count().limited[static_cast<std::size_t>(no.which)];
-    server_.group().limiter().tell(no.which, client_address().host(), note_.user, server_.loop().now());
+    server_.group().limiter().tell(no.which, client_address().host(), admission_.user(), server_.loop().now());
 }
 
 task<verdict> session::deny(const denial& no) {

@@ -43,6 +43,7 @@ net::tls::connection upstream_pool::take(const std::string& origin) {
 
 void upstream_pool::give_back(const std::string& origin, net::tls::connection stream) {
     while (idle_connection* over = ended_.pop_front()) delete over;
+    if (limit_.pool_per_host_max == 0 || limit_.pool_max == 0) return;
     auto& same = by_origin_[origin];
     if (same.size() >= limit_.pool_per_host_max) return;
     if (size_ >= limit_.pool_max) {
@@ -68,8 +69,13 @@ void upstream_pool::drop(idle_connection& one) noexcept {
 }
 
 task<void> upstream_pool::watch(idle_connection& one) {
-    const result<void> spoke = co_await one.stream.socket().ready(io::direction::read);
-    (void)spoke;
+    if (one.stream.secured()) {  // what TLS has read already counts, too
+        const result<io::lease> spoke = co_await one.stream.recv_lease(1);
+        (void)spoke;
+    } else {
+        const result<void> spoke = co_await one.stream.tcp().socket().ready(io::direction::read);
+        (void)spoke;
+    }
     one.pool.drop(one);
     one.stream.close();
     one.pool.ended_.push_back(one);  // not freed here: this task lives in it

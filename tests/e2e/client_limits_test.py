@@ -192,6 +192,12 @@ class Users(LimitsTest):
         tunnels.pop().close()
         wait_until(lambda: self.ask_as_alice(kept[0], site.url()) == 200, "a place is free again", PROMPT)
 
+    def test_requests_that_the_rules_deny_count(self):
+        self.start_with_users("--requests-per-second-per-user", "1:3", "--deny", "denied.test")
+        with self.client() as client:
+            got = [self.ask_as_alice(client, "http://denied.test/") for _ in range(4)]
+            self.assertEqual(got, [403, 403, 403, 429])
+
     def test_requests(self):
         self.start_with_users("--requests-per-second-per-user", "1:2")
         site = self.site(lambda asked: response("ok"))

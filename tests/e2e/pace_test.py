@@ -51,6 +51,50 @@ class PaceTest(SocksTest):
             self.assertEqual(len(client.read_to_end()), size)
 
 
+class Small(PaceTest):
+    """Bodies that come with one read, or with the head, are paced as well."""
+
+    def test_answers(self):
+        size, count = 12 * KIB, 30
+        site = self.site(lambda asked: response("x" * size))
+        for how in ("connection", "client"):
+            proxy = self.start_proxy(f"--bytes-per-second-per-{how}", "512KiB")
+
+            def ask(proxy=proxy) -> None:
+                with self.client(proxy) as client:
+                    for _ in range(count):
+                        client.send(request("GET", site.url()))
+                        self.assertEqual(len(client.read_response().body), size)
+
+            self.assert_paced(ask, size * count, 512 * KIB)
+
+    def test_uploads(self):
+        size, count = 12 * KIB, 30
+        site = self.site(lambda asked: response("ok"))
+        proxy = self.start_proxy("--bytes-per-second-per-connection", "512KiB")
+
+        def ask() -> None:
+            with self.client(proxy) as client:
+                for _ in range(count):
+                    client.send(request("POST", site.url(), body=b"x" * size))
+                    self.assertEqual(client.read_response().body, b"ok")
+
+        self.assert_paced(ask, size * count, 512 * KIB)
+
+    def test_bytes_behind_a_connect(self):
+        counts = []
+        proxy = self.start_proxy("--bytes-per-second-per-client", "64KiB")
+        origin = self.counter(counts)
+
+        def ask() -> None:
+            for _ in range(5):
+                with self.tunnel(origin.authority, b"x" * 12 * KIB, proxy=proxy) as client:
+                    client.half_close()
+                    self.assertEqual(client.ended(TIMEOUT), "eof")
+
+        self.assert_paced(ask, 48 * KIB, 64 * KIB)
+
+
 class Tunnels(PaceTest):
     def test_down(self):
         proxy = self.start_proxy("--bytes-per-second-per-connection", "512KiB")

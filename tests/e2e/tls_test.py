@@ -347,6 +347,35 @@ to = ["localhost", "127.0.0.0/8"]
         old.send(request("GET", site.url()))
         self.assertEqual(old.read_response().body, b"ok")
 
+    def test_a_reload_does_not_open_what_a_certificate_closed(self):
+        """The listener stays where it is until an upgrade, whatever address the file names now."""
+        def text(address: str, more: str) -> str:
+            return f"""
+[[listeners]]
+name = "secure"
+address = "{address}"
+port = 0
+[listeners.tls]
+certificate = "{self.ca.folder}/site.pem"
+key = "{self.ca.folder}/site.key"
+{more}
+"""
+        ca = f'client_ca = "{self.ca.certificate}"'
+        file = self.config(text("0.0.0.0", ca))
+        proxy = self.start_proxy("--config", file, port=None)
+        port = self.tls_port(proxy)
+        for wrong in ("", ca + "\nclient_optional = true"):
+            with open(file, "w", encoding="utf-8") as out:
+                out.write(text("127.0.0.1", wrong))
+            count = proxy.log_text().count("not reloaded")
+            proxy.signal(signal.SIGHUP)
+            wait_until(lambda count=count: proxy.log_text().count("not reloaded") > count, "it is refused", TIMEOUT)
+            self.assertIn("would serve everybody", proxy.log_text())
+        with self.assertRaises(OSError):
+            client = self.secure(port)
+            client.send(request("GET", "http://127.0.0.1/"))
+            client.read_response()
+
     def test_a_proxy_header_comes_before_tls(self):
         log = self.folder() / "access.json"
         proxy, port = self.start_tls("--proxy-protocol-from", "127.0.0.0/8", "--access-log", str(log),

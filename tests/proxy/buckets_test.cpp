@@ -35,6 +35,14 @@ TEST(request_bucket, the_largest_burst_and_the_slowest_rate_do_not_overflow) {
     EXPECT_EQ(bucket.take(by, at(24h * 365 * 100)), 1s);
 }
 
+TEST(request_bucket, a_higher_rate_does_not_wait_for_what_a_lower_one_gave) {
+    request_bucket bucket;
+    const rate slow{.per_second = 1, .burst = 600}, fast{.per_second = 1000, .burst = 1};
+    for (int i = 0; i < 600; ++i) ASSERT_EQ(bucket.take(slow, at(1h)), 0ns);
+    EXPECT_EQ(bucket.take(fast, at(1h)), 1s + 1ms);
+    EXPECT_EQ(bucket.take(fast, at(1h + 1s + 1ms)), 0ns);
+}
+
 TEST(request_bucket, an_older_time_than_before_does_no_harm) {
     request_bucket bucket;
     const rate by{.per_second = 10, .burst = 1};

@@ -27,6 +27,7 @@ namespace co_wq::proxy {
 
 class request_bucket {
 public:
+    static constexpr std::int64_t apart_max = 1'000'000'000;  // nanoseconds between two callers' times
     // Zero: taken. Else nothing is, and one may be after this long. by: with a limit.
     duration take(const rate& by, time_point now) noexcept {
         const std::int64_t step = 1'000'000'000 / by.per_second;
@@ -34,6 +35,12 @@ public:
         const std::int64_t here = now.time_since_epoch().count();
         std::int64_t paid = paid_.load(std::memory_order_relaxed);
         for (;;) {
+            // by a lower rate, before a reload: who has waited as long as this one asks is let in, a second later at
+            // most
+            if (const std::int64_t most = here + ahead_max + step + apart_max; paid > most) {
+                if (paid_.compare_exchange_weak(paid, most, std::memory_order_relaxed)) paid = most;
+                continue;
+            }
             const std::int64_t from = std::max(paid, here);
             if (from - here > ahead_max) return duration(from - here - ahead_max);
             if (paid_.compare_exchange_weak(paid, from + step, std::memory_order_relaxed)) return duration::zero();

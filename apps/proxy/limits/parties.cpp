@@ -15,7 +15,7 @@ party* party_table::enter(const std::string& key, std::uint32_t most, time_point
     const auto at = in.known.try_emplace(key).first;
     party& one = at->second;
     if (most != 0 && one.seats_ >= most) return nullptr;
-    one.key_ = &at->first;
+    if (!one.key_) one.key_ = &at->first;  // who leaves reads it without the lock
     ++one.seats_;
     return &one;
 }

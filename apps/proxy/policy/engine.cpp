@@ -330,7 +330,7 @@ bool serves_everybody(const settings& chosen, const listener& one) noexcept {
     const std::string_view wanted = one.policy.empty() ? std::string_view("default") : std::string_view(one.policy);
     for (const policy& each : chosen.policies) {
         if (each.name != wanted) continue;
-        if (!chosen.users.empty() && each.require_user.value_or(true)) return false;
+        if (each.require_user.value_or(!chosen.users.empty())) return false;
         if (each.report) return true;
         return !chosen.sandbox && each.otherwise == action::allow &&
                std::none_of(each.rules.begin(), each.rules.end(), denies_somebody);

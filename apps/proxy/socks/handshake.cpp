@@ -196,14 +196,15 @@ task<void> handshake::deny(const denial& no) {
 
 // Ends the dialling of a client that is gone. One that has ended its direction may still want what comes.
 task<void> handshake::watch_client(cancel_scope& dialling) {
-    const result<void> gone = co_await session_.client().socket().ready(io::direction::hang_up);
+    const result<void> gone = co_await session_.client().tcp().socket().ready(io::direction::hang_up);
     if (gone) dialling.cancel();
 }
 
 task<result<net::tls::connection>> handshake::dial() {
     cancel_scope dialling;
     counting_scope watching(server_.loop());
-    watching.spawn(watch_client(dialling), "client watch");
+    // the socket beneath TLS is TLS's own
+    if (!session_.client().secured()) watching.spawn(watch_client(dialling), "client watch");
     address_filter may = [this](const io::socket_address& peer) {
         judged_ = judge_address(about(), peer);
         if (server_.seeing().detailed()) session_.note().rule = judged_.rule;

@@ -158,6 +158,8 @@ outcome outcome_of(error why) {
         // ours, not the parent's
         case errc::too_many_files:
         case errc::no_buffers:
+        case errc::limit_exceeded:
+        case errc::busy:
         case errc::out_of_memory: return {fault::busy, error(errc::no_buffers), why.message()};
         case errc::permission_denied:
         case errc::address_not_available: return {fault::denied, error(errc::address_not_available), why.message()};

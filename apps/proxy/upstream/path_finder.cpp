@@ -75,6 +75,7 @@ task<result<void>> path_finder::find_path() {
     const parents order = group->order(asked_.where.host, server_.loop().now());
     for (std::size_t tried = 0; tried < order.size(); ++tried) {
         if (tried > 0) server_.count().parent_retries.add(1);
+        others_follow_ = tried + 1 < order.size() || group->direct_when_down();
         const bool there = co_await try_parent(*group, order[tried]);
         if (there) co_return result<void>();
         if (!another_parent_may(failure_) || server_.loop().now() >= deadline_) break;
@@ -201,8 +202,10 @@ task<bool> path_finder::connect_to(live_parent& one) {
         ours |= rules_.is_own(peer);
         return !rules_.is_own(peer);
     };
-    result<net::tls::connection> made =
-        co_await with_timeout(chosen.connect_timeout, dial_parent(one, std::move(not_us)));
+    const time_point began = server_.loop().now();
+    const duration left = std::max(deadline_ - began, duration::zero());
+    const duration most = std::min(chosen.connect_timeout, others_follow_ ? left / 2 : left);
+    result<net::tls::connection> made = co_await with_timeout(most, dial_parent(one, std::move(not_us)));
     if (made) {
         one.count().connects.fetch_add(1, std::memory_order_relaxed);
         if (chosen.check != policy::parent_check::connect) one.succeeded();
@@ -211,8 +214,10 @@ task<bool> path_finder::connect_to(live_parent& one) {
     }
     outcome failed = outcome_of(made.error());
     if (ours) failed = outcome(fault::parent, error(errc::address_not_available), "is this proxy itself");
-    // a name that takes its time, which a client may have chosen, leaves none for the parent
-    const bool had_its_time = made.error() != errc::timed_out || server_.loop().now() < deadline_;
+    // a name that takes its time, which a client may have chosen, leaves none for the parent; nor may the time of the
+    // whole request
+    const duration enough = std::min(chosen.connect_timeout, server_.limit().connect_timeout / 2);
+    const bool had_its_time = made.error() != errc::timed_out || server_.loop().now() - began >= enough;
     if (failed.what == fault::parent && had_its_time) {
         one.count().failures.fetch_add(1, std::memory_order_relaxed);
         one.failed(failed.why, server_.loop().now());

@@ -89,6 +89,7 @@ private:
     time_point deadline_{};
     net::dns::address_list addresses_;  // of the destination, which are allowed
     bool resolved_ = false;
+    bool others_follow_ = false;  // this attempt leaves time for them
     outcome failure_;
     path found_;
 };

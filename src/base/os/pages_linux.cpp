@@ -1,4 +1,5 @@
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/os/pages.hpp"
 
@@ -9,6 +10,11 @@ void* take_pages(std::size_t size) noexcept {
     return taken == MAP_FAILED ? nullptr : taken;
 }
 
-void drop_pages(void* page, std::size_t size) noexcept { (void)::madvise(page, size, MADV_DONTNEED); }
+void drop_pages(void* page, std::size_t size) noexcept {
+    static const long whole = ::sysconf(_SC_PAGESIZE);
+    // the system drops whole pages: of larger ones, neighbours would go, too
+    if (whole <= 0 || size % static_cast<std::size_t>(whole) != 0) return;
+    (void)::madvise(page, size, MADV_DONTNEED);
+}
 
 }  // namespace co_wq::os

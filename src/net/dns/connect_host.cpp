@@ -121,6 +121,9 @@ private:
     void start(io::socket_address peer) {
         peer = detail::without_mapping(peer);  // the system would connect over IPv4: the filter is to know
         peer.set_port(port_);
+        const bool ipv4 = peer.family() == io::address_family::ipv4;
+        if (!(ipv4 ? wants_ipv4(options_.wanted) : wants_ipv6(options_.wanted)))
+            return failed(errc::address_not_available);  // of the family that has no source address, say
         if (options_.allow && !options_.allow(peer)) return failed(errc::permission_denied);
         if (started_++ == 0) first_attempt_ = loop_.now();
         ++running_;

@@ -40,9 +40,8 @@ public:
     const stream& tls() const noexcept { return tls_; }
     // The plain stream, to put TLS on it.
     tcp_stream take_tcp() noexcept { return std::move(tcp_); }
-    io::event_loop& loop() const noexcept { return socket().loop(); }
-    // What carries it. Of one that is secured only for its addresses and to wait for its ends: its bytes are TLS's.
-    const io::socket& socket() const noexcept { return secured() ? tls_.transport() : tcp_.socket(); }
+    // The socket beneath TLS is nobody's but TLS's: whoever waited on it would stand where TLS has to.
+    io::event_loop& loop() const noexcept { return secured() ? tls_.loop() : tcp_.loop(); }
 
     // An empty lease: the peer's end.
     [[nodiscard]] auto recv_lease(std::size_t size) const noexcept {
@@ -73,8 +72,12 @@ public:
         tcp_.reset();
     }
 
-    result<io::socket_address> local_address() const noexcept { return socket().local_address(); }
-    result<io::socket_address> peer_address() const noexcept { return socket().peer_address(); }
+    result<io::socket_address> local_address() const noexcept {
+        return secured() ? tls_.local_address() : tcp_.local_address();
+    }
+    result<io::socket_address> peer_address() const noexcept {
+        return secured() ? tls_.peer_address() : tcp_.peer_address();
+    }
 
 private:
     tcp_stream tcp_;  // open, or

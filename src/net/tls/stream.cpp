@@ -75,7 +75,6 @@ result<void> stream::export_key(std::string_view label, const_bytes context, byt
     return {};
 }
 
-const io::socket& stream::transport() const noexcept { return opened().socket(); }
 result<io::socket_address> stream::local_address() const noexcept { return opened().socket().local_address(); }
 result<io::socket_address> stream::peer_address() const noexcept { return opened().socket().peer_address(); }
 

@@ -90,8 +90,6 @@ public:
 
     result<io::socket_address> local_address() const noexcept;
     result<io::socket_address> peer_address() const noexcept;
-    // What carries it: to wait for its ends. Its bytes are TLS's.
-    const io::socket& transport() const noexcept;
 
     // For connect and accept.
     explicit stream(std::unique_ptr<detail::session> of) noexcept;
