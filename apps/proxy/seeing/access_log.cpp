@@ -137,8 +137,8 @@ bool access_writer::drain_lane(access_log::lane& one) {
 void access_writer::settle(access_log::lane& one, std::string_view put) {
     const std::size_t end = put.rfind('\n');
     if (end != std::string_view::npos) {
-        one.tail_.store(one.read_ + end + 1, std::memory_order_release);
         lines_out += static_cast<std::uint64_t>(std::count(put.begin(), put.end(), '\n'));
+        one.tail_.store(one.read_ + end + 1, std::memory_order_release);  // last: from here on it is the loop's again
     }
     one.read_ += put.size();
 }
