@@ -1,5 +1,6 @@
 // How a session reaches an origin.
-#include "net/dns/connect_host.hpp"
+#include "proxy/dialling.hpp"
+
 #include "proxy/exchange.hpp"
 #include "proxy/session.hpp"
 #include "proxy/upstream/path_finder.hpp"
@@ -13,28 +14,32 @@ address_filter session::admitted() {
     return [this](const io::socket_address& peer) { return admission_.may_dial(peer); };
 }
 
-task<result<net::tls::connection>> session::dial(const http::authority& where, address_filter may) {
-    net::dns::connect_options how;
-    how.allow = std::move(may);
-    result<net::dns::connected> made =
-        co_await net::dns::connect_host(server_.loop(), server_.resolver(), where.host, where.port, std::move(how));
-    server_.seeing().reached(note_, made);
-    if (!made) co_return std::unexpected(made.error());
-    (void)made->socket.set_no_delay(true);
-    co_return net::tls::connection(net::tcp_stream(std::move(made->socket)));
-}
-
 // Connections that wait for their next use hold descriptors: a new one comes first. The kernel may take a moment to
 // give them back.
-task<result<net::tls::connection>> session::reach(const http::authority& where, address_filter may) {
-    result<net::tls::connection> made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
-    if (made || made.error() != errc::too_many_files || server_.pool().size() == 0) co_return made;
-    server_.pool().clear();
-    for (int tries = 0; tries < 10 && !made && made.error() == errc::too_many_files; ++tries) {
+task<result<net::tls::connection>> dial(proxy_server& server, request_note& note, const std::string& host,
+                                        std::uint16_t port, const net::dns::connect_options& how) {
+    constexpr int tries_max = 10;
+    for (int tries = 0;; ++tries) {
+        net::dns::connect_options once = how;
+        result<net::dns::connected> made =
+            co_await net::dns::connect_host(server.loop(), server.resolver(), host, port, std::move(once));
+        const bool short_of_files = !made && made.error() == errc::too_many_files;
+        if (!short_of_files || tries == tries_max || (tries == 0 && server.pool().size() == 0)) {
+            server.seeing().reached(note, made);
+            if (!made) co_return std::unexpected(made.error());
+            co_return net::tls::connection(net::tcp_stream(std::move(made->socket)));
+        }
+        server.pool().clear();
         const result<void> slept = co_await sleep_for(std::chrono::milliseconds(tries));
         if (!slept) co_return std::unexpected(slept.error());
-        made = co_await with_timeout(server_.limit().connect_timeout, dial(where, may));
     }
+}
+
+task<result<net::tls::connection>> session::reach(const http::authority& where, address_filter may) {
+    net::dns::connect_options how;
+    how.allow = std::move(may);
+    result<net::tls::connection> made =
+        co_await with_timeout(server_.limit().connect_timeout, dial(server_, note_, where.host, where.port, how));
     co_return made;
 }
 
@@ -103,12 +108,7 @@ task<verdict> session::forward_by(const chosen_way& way, bool may_reuse) {
         }
         if (one.origin_reusable() && !path.keep_as.empty()) server_.pool().give_back(path.keep_as, one.take_origin());
         if (next == verdict::become_tunnel) {
-            tunnel_ = std::make_unique<tunnel_plan>();
-            tunnel_->origin = one.take_origin();
-            tunnel_->to_origin = std::move(input_);
-            tunnel_->to_client = one.take_origin_input();
-            tunnel_->parent = std::move(path.parent);
-            if (log::enabled(log::level::debug)) tunnel_->name = name_of(where);
+            tunnel_ = plan_tunnel(one.take_origin(), where, one.take_origin_input(), std::move(path.parent));
         }
         co_return next;
     }

@@ -445,6 +445,17 @@ task<verdict> session::answer_pac() {
     co_return sent&& keep ? verdict::next_request : verdict::close;
 }
 
+std::unique_ptr<tunnel_plan> session::plan_tunnel(net::tls::connection origin, const http::authority& where,
+                                                  io::lease behind, upstream::hold parent) {
+    auto plan = std::make_unique<tunnel_plan>();
+    plan->origin = std::move(origin);
+    plan->to_origin = std::move(input_);
+    plan->to_client = std::move(behind);
+    plan->parent = std::move(parent);
+    if (log::enabled(log::level::debug)) plan->name = name_of(where);
+    return plan;
+}
+
 task<verdict> session::open_tunnel() {
     const http::authority where = request_.head().target.where;
     if (!request_over_) {
@@ -464,12 +475,7 @@ task<verdict> session::open_tunnel() {
     if (!sent) co_return verdict::reset;
     note_decision();
     server_.seeing().first_byte(note_);
-    tunnel_ = std::make_unique<tunnel_plan>();
-    tunnel_->origin = std::move(*origin);
-    tunnel_->to_origin = std::move(input_);
-    tunnel_->to_client = take_behind();
-    tunnel_->parent = take_parent();
-    if (log::enabled(log::level::debug)) tunnel_->name = name_of(where);
+    tunnel_ = plan_tunnel(std::move(*origin), where, take_behind(), take_parent());
     co_return verdict::become_tunnel;
 }
 
@@ -513,11 +519,7 @@ task<verdict> session::forward() {
         }
         if (one.origin_reusable()) server_.pool().give_back(origin_name, one.take_origin());
         if (next == verdict::become_tunnel) {
-            tunnel_ = std::make_unique<tunnel_plan>();
-            tunnel_->origin = one.take_origin();
-            tunnel_->to_origin = std::move(input_);
-            tunnel_->to_client = one.take_origin_input();
-            if (log::enabled(log::level::debug)) tunnel_->name = origin_name;
+            tunnel_ = plan_tunnel(one.take_origin(), where, one.take_origin_input());
         }
         co_return next;
     }

@@ -123,6 +123,9 @@ public:
     // What came with it through a parent, and the parent.
     io::lease take_behind() noexcept { return std::move(behind_); }
     upstream::hold take_parent() noexcept { return std::move(parent_); }
+    // What the client has sent behind its request goes to the origin first; what came from there goes to the client.
+    std::unique_ptr<tunnel_plan> plan_tunnel(net::tls::connection origin, const http::authority& where,
+                                             io::lease behind, upstream::hold parent = {});
     // Why a way could not be gone, besides the error; empty: there is no more to say.
     const std::string& why_not() const noexcept { return why_not_; }
 
@@ -153,7 +156,6 @@ private:
     task<verdict> forward();
     task<verdict> forward_by(const chosen_way& way, bool may_reuse);
     address_filter admitted();
-    task<result<net::tls::connection>> dial(const http::authority& where, address_filter may);
     task<result<net::tls::connection>> reach(const http::authority& where, address_filter may);
     task<result<net::tls::connection>> reach_by(const chosen_way& way, const http::authority& where,
                                                 address_filter may);

@@ -242,13 +242,9 @@ task<std::unique_ptr<tunnel_plan>> handshake::connect() {
         co_return nullptr;
     }
     note_granted();
-    auto plan = std::make_unique<tunnel_plan>();
-    plan->origin = std::move(*origin);
-    plan->to_origin = std::move(session_.input());
-    plan->to_client = session_.take_behind();
+    std::unique_ptr<tunnel_plan> plan =
+        session_.plan_tunnel(std::move(*origin), request_.where, session_.take_behind(), session_.take_parent());
     plan->live = session_.begin_live();
-    plan->parent = session_.take_parent();
-    if (log::enabled(log::level::debug)) plan->name = request_.where.host + ':' + std::to_string(request_.where.port);
     co_return plan;
 }
 

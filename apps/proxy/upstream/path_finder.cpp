@@ -1,10 +1,9 @@
 #include "proxy/upstream/path_finder.hpp"
 
 #include "base/log.hpp"
-#include "net/dns/connect_host.hpp"
+#include "proxy/dialling.hpp"
 #include "proxy/session.hpp"
 #include "sync/deadline.hpp"
-#include "sync/sleep.hpp"
 
 namespace co_wq::proxy::upstream {
 namespace {
@@ -105,25 +104,13 @@ task<result<void>> path_finder::go_directly() {
     co_return result<void>();
 }
 
-// Connections that wait for their next use hold descriptors: a new one comes first.
 task<result<net::tls::connection>> path_finder::dial(const std::string& host, std::uint16_t port, address_filter may) {
-    for (int tries = 0;; ++tries) {
-        net::dns::connect_options how;
-        how.source_ipv4 = route_.egress_ipv4;
-        how.source_ipv6 = route_.egress_ipv6;
-        how.allow = may;
-        result<net::dns::connected> made =
-            co_await net::dns::connect_host(server_.loop(), server_.resolver(), host, port, std::move(how));
-        if (!made && made.error() == errc::too_many_files && tries < 10 && (tries > 0 || server_.pool().size() > 0)) {
-            server_.pool().clear();
-            const result<void> slept = co_await sleep_for(std::chrono::milliseconds(tries));
-            if (!slept) co_return std::unexpected(slept.error());
-            continue;
-        }
-        server_.seeing().reached(note_, made);
-        if (!made) co_return std::unexpected(made.error());
-        co_return net::tls::connection(net::tcp_stream(std::move(made->socket)));
-    }
+    net::dns::connect_options how;
+    how.source_ipv4 = route_.egress_ipv4;
+    how.source_ipv6 = route_.egress_ipv6;
+    how.allow = std::move(may);
+    result<net::tls::connection> made = co_await proxy::dial(server_, note_, host, port, how);
+    co_return made;
 }
 
 bool path_finder::take_kept(std::string name) {
