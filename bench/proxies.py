@@ -1,9 +1,12 @@
 """The forward proxies that bench/proxy.py knows: how each is told to do the same work with one worker, and no more."""
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+GO_LIBRARIES = Path("/usr/share/gocode")
 Command = tuple[list[str], dict[str, str]]
 
 
@@ -123,6 +126,14 @@ def microsocks(_folder: Path, port: int) -> Command:
     return ["microsocks", "-i", "127.0.0.1", "-p", str(port)], {}
 
 
+def goproxy(folder: Path, port: int) -> Command:
+    """Built anew each time: Go's cache makes that short."""
+    program, source = folder / "goproxy", Path(__file__).parent / "peers/goproxy.go"
+    subprocess.run(["go", "build", "-o", program, source], check=True,
+                   env=os.environ | {"GO111MODULE": "off", "GOPATH": str(GO_LIBRARIES)})
+    return [str(program), f"127.0.0.1:{port}"], {"GOMAXPROCS": "1"}
+
+
 def installed(folder: Path, only: list[str]) -> list[Peer]:
     """Ours, from the build, and those of the others that are there."""
     program = folder / "co_http_proxy"
@@ -135,4 +146,6 @@ def installed(folder: Path, only: list[str]) -> list[Peer]:
                              (Peer("microsocks", microsocks, forwards=False, tunnel="socks5"), "microsocks")):
         if shutil.which(executable):
             found.append(peer)
+    if shutil.which("go") and (GO_LIBRARIES / "src/github.com/elazarl/goproxy").exists():
+        found.append(Peer("goproxy", goproxy))
     return [peer for peer in found if not only or any(peer.name.startswith(each) for each in only)]

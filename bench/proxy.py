@@ -5,7 +5,8 @@
 
 Measured are requests forwarded, tunnels set up, bytes through tunnels, and the memory of idle tunnels; what each costs
 in CPU time of the proxy counts more than its rate, since the load shares the other core. Peers that are not installed
-are left out: haproxy, squid, tinyproxy, privoxy, nginx-light, trafficserver, microsocks (Debian's packages).
+are left out: haproxy, squid, tinyproxy, privoxy, nginx-light, trafficserver, microsocks, and golang-go with
+golang-github-elazarl-goproxy-dev (Debian's packages).
 Runs as root in a network namespace of its own.
 """
 import argparse
