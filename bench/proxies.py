@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+OURS = "co_http_proxy"
 GO_LIBRARIES = Path("/usr/share/gocode")
 Command = tuple[list[str], dict[str, str]]
 
@@ -136,9 +137,8 @@ def goproxy(folder: Path, port: int) -> Command:
 
 def installed(folder: Path, only: list[str]) -> list[Peer]:
     """Ours, from the build, and those of the others that are there."""
-    program = folder / "co_http_proxy"
-    found = [Peer("co_http_proxy, epoll", ours(program, "epoll")),
-             Peer("co_http_proxy, io_uring", ours(program, "uring"))]
+    program = folder / OURS
+    found = [Peer(f"{OURS}, epoll", ours(program, "epoll")), Peer(f"{OURS}, io_uring", ours(program, "uring"))]
     for peer, executable in ((Peer("haproxy", haproxy, tunnel=""), "haproxy"), (Peer("squid", squid), "squid"),
                              (Peer("tinyproxy", tinyproxy), "tinyproxy"), (Peer("privoxy", privoxy), "privoxy"),
                              (Peer("nginx", nginx, tunnel=""), "nginx"),

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """co_http_proxy beside other forward proxies: the same work, in turns, one core each; medians as a table.
 
-    bench/proxy.py [--bin FOLDER] [--rounds N] [--seconds S] [--idle N] [--only NAME,...] [--json FILE]
+    bench/proxy.py [--bin FOLDER] [--rounds N] [--seconds S] [--idle N] [--parts PART,...] [--only NAME,...]
+                   [--json FILE]
 
 Measured are requests forwarded, tunnels set up, bytes through tunnels, and the memory of idle tunnels; what each costs
 in CPU time of the proxy counts more than its rate, since the load shares the other core. Peers that are not installed
@@ -24,13 +25,20 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import bulk  # noqa: E402
 import proxies  # noqa: E402
+
+BULK = str(Path(__file__).parent / "bulk.py")
+PARTS = ("requests", "tunnels", "bulk", "idle")
 
 PROXY_CORE, LOAD_CORE = 0, 1
 TICKS = os.sysconf("SC_CLK_TCK")
-COLUMNS = (("get", "GET/s"), ("get_cpu", "us/GET"), ("p99", "p99 ms"), ("tunnel", "tunnels/s"),
-           ("tunnel_cpu", "us/tunnel"), ("bulk1", "GB/s, one"), ("bulk1_cpu", "CPU-s/GB"),
-           ("bulk32", "GB/s, 32"), ("bulk32_cpu", "CPU-s/GB"), ("idle", "KiB/idle tunnel"), ("kept", "MiB kept"))
+# key, title, and whether more is better; None: no contest
+COLUMNS = (("get", "GET/s", True), ("get_cpu", "us/GET", False), ("p99", "p99 ms", False),
+           ("tunnel", "tunnels/s", True), ("tunnel_cpu", "us/tunnel", False),
+           ("bulk1", "GB/s, one", True), ("bulk1_cpu", "CPU-s/GB", False),
+           ("bulk32", "GB/s, 32", True), ("bulk32_cpu", "CPU-s/GB", False),
+           ("idle", "KiB/idle tunnel", False), ("kept", "MiB kept", None))
 
 
 def free_port() -> int:
@@ -82,6 +90,13 @@ class Origin:
                                         preexec_fn=on_core(LOAD_CORE))
         where = dict(self.process.stdout.readline().split() for _ in range(4))
         self.http, self.echo = where["http"], where["echo"]
+        self.sender = subprocess.Popen([sys.executable, BULK, "origin"], stdout=subprocess.PIPE, text=True,
+                                       preexec_fn=on_core(LOAD_CORE))
+        self.bulk = self.sender.stdout.readline().strip()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.sender.kill()
 
 
 class Running:
@@ -117,8 +132,8 @@ class Running:
 
 
 class Bench:
-    def __init__(self, folder: Path, seconds: float, idle: int):
-        self.folder, self.seconds, self.idle = folder, seconds, idle
+    def __init__(self, folder: Path, seconds: float, idle: int, parts: list[str]):
+        self.folder, self.seconds, self.idle, self.parts = folder, seconds, idle, parts
         self.origin = Origin(folder)
 
     def load(self, running: Running, peer: proxies.Peer, path: str, *options: str) -> tuple[dict, float]:
@@ -140,42 +155,36 @@ class Bench:
         got: dict[str, float] = {}
         running = Running(peer)
         try:
-            if peer.forwards:
+            if peer.forwards and "requests" in self.parts:
                 run, used = self.load(running, peer, "/bytes/1024", "--connections", "64")
                 got |= {"get": run["rate"], "get_cpu": used / run["answers"] * 1e6,
                         "p99": run["latency"]["p99_ns"] / 1e6}
-            if peer.tunnel:
+            if peer.tunnel and "tunnels" in self.parts:
                 run, used = self.load(running, peer, "/bytes/64", "--connect", "--new-connections", "--connections",
                                       "32")
                 got |= {"tunnel": run["rate"], "tunnel_cpu": used / run["answers"] * 1e6}
-                for name, connections in (("bulk1", 1), ("bulk32", 32)):
-                    size = 100_000_000 if connections == 1 else 10_000_000
-                    run, used = self.load(running, peer, f"/bytes/{size}", "--connect", "--no-verify",
-                                          "--connections", str(connections))
-                    got |= {name: run["body_bytes"] / run["measured_s"] / 1e9,
-                            f"{name}_cpu": used / (run["body_bytes"] / 1e9)}
+            if peer.tunnel and "bulk" in self.parts:
+                for tunnels in (1, 32):
+                    got |= self.relay(running, peer, tunnels)
+            if peer.tunnel and "idle" in self.parts:
                 got |= self.hold(running, peer)
         finally:
             running.end()
         return got
 
+    def relay(self, running: Running, peer: proxies.Peer, tunnels: int) -> dict[str, float]:
+        before = cpu_seconds(running.process.pid)
+        done = subprocess.run([sys.executable, BULK, "load", f"127.0.0.1:{running.port}", peer.tunnel,
+                               self.origin.bulk, str(tunnels), str(self.seconds)], stdout=subprocess.PIPE, text=True,
+                              check=True, preexec_fn=on_core(LOAD_CORE))
+        used = cpu_seconds(running.process.pid) - before
+        size, seconds = (float(word) for word in done.stdout.split())
+        return {f"bulk{tunnels}": size / seconds / 1e9, f"bulk{tunnels}_cpu": used / (size / 1e9)}
+
     def hold(self, running: Running, peer: proxies.Peer) -> dict[str, float]:
         """KiB for each idle tunnel, and what is still held a while after they have ended."""
         def open_one() -> socket.socket:
-            one = socket.create_connection(("127.0.0.1", running.port), 10)
-            host, port = self.origin.echo.split(":")
-            if peer.tunnel == "socks5":
-                one.sendall(b"\5\1\0")
-                if one.recv(2) != b"\5\0":
-                    raise SystemExit(f"{peer.name}: no SOCKS 5")
-                one.sendall(b"\5\1\0\1" + socket.inet_aton(host) + int(port).to_bytes(2, "big"))
-                good = one.recv(10)[1:2] == b"\0"
-            else:
-                one.sendall(f"CONNECT {self.origin.echo} HTTP/1.1\r\nHost: {self.origin.echo}\r\n\r\n".encode())
-                good = b" 200 " in one.recv(4096)
-            if not good:
-                raise SystemExit(f"{peer.name}: no tunnel")
-            return one
+            return bulk.open_tunnel(f"127.0.0.1:{running.port}", peer.tunnel, self.origin.echo)
 
         for one in [open_one() for _ in range(20)]:
             one.close()
@@ -191,13 +200,26 @@ class Bench:
         return {"idle": (peak - before) / self.idle, "kept": (after - before) / 1024}
 
 
+def shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def best_of(medians: dict[str, dict[str, float]], key: str, more: bool) -> float | None:
+    values = [got[key] for name, got in medians.items() if key in got and not name.startswith(proxies.OURS)]
+    return (max(values) if more else min(values)) if values else None
+
+
 def table(medians: dict[str, dict[str, float]]) -> str:
-    lines = ["| proxy | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    """Ours with the ratio to the best of the others behind each figure: above 1 is better."""
+    lines = ["| proxy | " + " | ".join(title for _, title, _ in COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, got in medians.items():
         cells = []
-        for key, _ in COLUMNS:
-            value = got.get(key)
-            cells.append("-" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.2f}")
+        for key, _, more in COLUMNS:
+            value, best = got.get(key), None if more is None else best_of(medians, key, more)
+            text = shown(value)
+            if name.startswith(proxies.OURS) and value and best:
+                text += f" ({value / best if more else best / value:.2f})"
+            cells.append(text)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -209,18 +231,21 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=1.5)
     options.add_argument("--idle", type=int, default=2000)
     options.add_argument("--only", default="", help="these, with commas")
+    options.add_argument("--parts", default=",".join(PARTS), help="of " + ", ".join(PARTS))
     options.add_argument("--json", type=Path, help="every round's figures")
     chosen = options.parse_args()
     if os.environ.get("CO_WQ_BENCH_INSIDE") != "1":
         os.execvpe("unshare", ["unshare", "--net", "--", sys.executable, __file__, *sys.argv[1:]],
                    os.environ | {"CO_WQ_BENCH_INSIDE": "1"})
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    for name, value in (("ip_local_port_range", "1024 65535"), ("tcp_tw_reuse", "1")):
+    # reno, since others may pace what they send
+    for name, value in (("ip_local_port_range", "1024 65535"), ("tcp_tw_reuse", "1"),
+                        ("tcp_congestion_control", "reno")):
         Path(f"/proc/sys/net/ipv4/{name}").write_text(value)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     peers = proxies.installed(chosen.bin.resolve(), chosen.only.split(",") if chosen.only else [])
-    bench = Bench(chosen.bin.resolve(), chosen.seconds, chosen.idle)
+    bench = Bench(chosen.bin.resolve(), chosen.seconds, chosen.idle, chosen.parts.split(","))
     rounds: dict[str, list[dict[str, float]]] = {peer.name: [] for peer in peers}
     try:
         for turn in range(chosen.rounds):
@@ -228,7 +253,7 @@ def main() -> None:
                 rounds[peer.name].append(bench.measure(peer))
                 print(f"round {turn + 1}: {peer.name} {rounds[peer.name][-1]}", file=sys.stderr)
     finally:
-        bench.origin.process.kill()
+        bench.origin.end()
     medians = {name: {key: statistics.median(one[key] for one in all_of) for key in all_of[0]}
                for name, all_of in rounds.items()}
     print(table(medians))
