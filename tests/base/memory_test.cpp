@@ -2,69 +2,51 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <thread>
 #include <vector>
 
+#include "base/group_tree.hpp"
 #include "base/pool.hpp"
 
 namespace co_wq {
 namespace {
 
-// Control groups as files, in a folder that goes away.
-class groups {
-public:
-    groups() {
-        std::string name = (std::filesystem::temp_directory_path() / "co_wq_groups_XXXXXX").string();
-        root_ = std::filesystem::path(::mkdtemp(name.data()));
-    }
-    ~groups() { std::filesystem::remove_all(root_); }
-    void set(const std::string& file, const std::string& text) const {
-        std::filesystem::create_directories((root_ / file).parent_path());
-        std::ofstream(root_ / file) << text << '\n';
-    }
+struct memory_tree : test::group_tree {
     std::optional<std::uint64_t> of(const std::string& membership) const {
-        return os::control_group_memory(membership, root_.string());
+        return os::control_group_memory(membership, mount);
     }
-
-private:
-    std::filesystem::path root_;
 };
 
-TEST(memory, the_least_limit_of_a_group_and_of_those_it_is_in_counts) {
-    const groups here;
-    here.set("memory.max", "max");
-    here.set("a/memory.max", "1000");
-    here.set("a/b/memory.max", "max");
-    here.set("a/c/memory.max", "500");
-    here.set("a/d/memory.max", "2000");
-    EXPECT_EQ(here.of("0::/\n"), std::nullopt);
-    EXPECT_EQ(here.of("0::/a\n"), 1000u);
-    EXPECT_EQ(here.of("0::/a/b\n"), 1000u);
-    EXPECT_EQ(here.of("0::/a/c\n"), 500u);
-    EXPECT_EQ(here.of("0::/a/d/\n"), 1000u);
-    EXPECT_EQ(here.of("0::/a/elsewhere\n"), 1000u);
+TEST_F(memory_tree, the_least_limit_of_a_group_and_of_those_it_is_in_counts) {
+    set("memory.max", "max");
+    set("a/memory.max", "1000");
+    set("a/b/memory.max", "max");
+    set("a/c/memory.max", "500");
+    set("a/d/memory.max", "2000");
+    EXPECT_EQ(of("0::/\n"), std::nullopt);
+    EXPECT_EQ(of("0::/a\n"), 1000u);
+    EXPECT_EQ(of("0::/a/b\n"), 1000u);
+    EXPECT_EQ(of("0::/a/c\n"), 500u);
+    EXPECT_EQ(of("0::/a/d/\n"), 1000u);
+    EXPECT_EQ(of("0::/a/elsewhere\n"), 1000u);
 }
 
-TEST(memory, the_first_version_of_groups_counts_too) {
-    const groups here;
-    here.set("memory/memory.limit_in_bytes", "9223372036854771712");
-    here.set("memory/x/memory.limit_in_bytes", "7000");
-    EXPECT_EQ(here.of("12:pids:/x\n3:cpu,memory:/x\n"), 7000u);
-    EXPECT_EQ(here.of("12:pids:/x\n3:cpu,memory:/\n"), 9223372036854771712u);
-    EXPECT_EQ(here.of("3:cpu,memoryless:/x\n"), std::nullopt);
-    here.set("unified/x/memory.max", "6000");
-    EXPECT_EQ(here.of("3:memory:/x\n0::/x\n"), 6000u);
+TEST_F(memory_tree, the_first_version_of_groups_counts_too) {
+    set("memory/memory.limit_in_bytes", "9223372036854771712");
+    set("memory/x/memory.limit_in_bytes", "7000");
+    EXPECT_EQ(of("12:pids:/x\n3:cpu,memory:/x\n"), 7000u);
+    EXPECT_EQ(of("12:pids:/x\n3:cpu,memory:/\n"), 9223372036854771712u);
+    EXPECT_EQ(of("3:cpu,memoryless:/x\n"), std::nullopt);
+    set("unified/x/memory.max", "6000");
+    EXPECT_EQ(of("3:memory:/x\n0::/x\n"), 6000u);
 }
 
-TEST(memory, what_makes_no_sense_is_no_limit) {
-    const groups here;
-    here.set("a/memory.max", "12x");
-    here.set("b/memory.max", "");
-    here.set("c/memory.max", "-1");
+TEST_F(memory_tree, what_makes_no_sense_is_no_limit) {
+    set("a/memory.max", "12x");
+    set("b/memory.max", "");
+    set("c/memory.max", "-1");
     for (const char* membership : {"", "nonsense", ":", "::", "0::", "0::/a", "0::/b", "0::/c", "\n\n0::/../..\n"})
-        EXPECT_EQ(here.of(membership), std::nullopt) << membership;
+        EXPECT_EQ(of(membership), std::nullopt) << membership;
 }
 
 TEST(memory, resident_memory_grows_with_what_is_touched) {

@@ -13,8 +13,8 @@ namespace co_wq::os {
 
 unsigned usable_cores() noexcept;
 
-// The quota in whole cores, 0: none. membership: the path of a file like /proc/self/cgroup; mount: a folder like
-// /sys/fs/cgroup. In a container the path in the first may be the host's, so the top of the mount counts, too.
+// The quota in whole cores, 0: none. membership: as /proc/self/cgroup says it; mount: a folder like /sys/fs/cgroup. In
+// a container the path in the first may be the host's, so the top of the mount counts, too.
 unsigned quota_cores(const std::string& membership, const std::string& mount);
 
 }  // namespace co_wq::os

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <exception>
 #include <fstream>
-#include <string_view>
 
+#include "base/os/control_groups.hpp"
 #include "base/os/cores.hpp"
 
 namespace co_wq::os {
@@ -39,45 +39,18 @@ void read_v1(const std::string& folder, smallest& out) {
     if (quotas >> quota && periods >> period) out.add(quota, period);
 }
 
-// The group and all above it, up to the top of the mount.
-template <class Read>
-void read_upwards(const std::string& mount, std::string group, Read&& read, smallest& out) {
-    for (;;) {
-        while (!group.empty() && group.back() == '/') group.pop_back();
-        read(mount + group, out);
-        if (group.empty()) return;
-        group.erase(std::min(group.rfind('/'), group.size()));
-        if (group.find('/') == group.npos) group.clear();
-    }
-}
-
-bool names_cpu(std::string_view controllers) noexcept {
-    while (!controllers.empty()) {
-        const std::size_t comma = controllers.find(',');
-        if (controllers.substr(0, comma) == "cpu") return true;
-        if (comma == controllers.npos) break;
-        controllers.remove_prefix(comma + 1);
-    }
-    return false;
-}
-
 }  // namespace
 
-// Lines of ID:CONTROLLERS:GROUP; the one of v2 has the number 0 and no controllers (cgroups(7)).
 unsigned quota_cores(const std::string& membership, const std::string& mount) {
     smallest found;
-    std::ifstream file(membership);
-    for (std::string line; std::getline(file, line);) {
-        const std::size_t first = line.find(':');
-        const std::size_t second = first == line.npos ? line.npos : line.find(':', first + 1);
-        if (second == line.npos) continue;
-        const std::string controllers = line.substr(first + 1, second - first - 1);
-        const std::string group = line.substr(second + 1);
-        if (controllers.empty()) read_upwards(mount, group, read_v2, found);
-        if (names_cpu(controllers)) {
-            read_upwards(mount + "/" + controllers, group, read_v1, found);
-            if (controllers != "cpu") read_upwards(mount + "/cpu", group, read_v1, found);  // mostly a link
-        }
+    const auto read_upwards = [&](const std::string& top, const std::string& path, auto read) {
+        for (const std::string& folder : folders_upwards(top, path)) read(folder, found);
+    };
+    for (const control_group& each : control_groups(membership)) {
+        if (each.controllers.empty()) read_upwards(mount, each.path, read_v2);
+        if (!each.has("cpu")) continue;
+        read_upwards(mount + "/" + each.controllers, each.path, read_v1);
+        if (each.controllers != "cpu") read_upwards(mount + "/cpu", each.path, read_v1);  // mostly a link
     }
     return found.cores();
 }
@@ -87,7 +60,7 @@ unsigned usable_cores() noexcept {
     const int count = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     const unsigned cores = static_cast<unsigned>(std::max(count, 1));
     try {
-        const unsigned quota = quota_cores("/proc/self/cgroup", "/sys/fs/cgroup");
+        const unsigned quota = quota_cores(own_membership(), control_group_mount);
         return quota == 0 ? cores : std::min(cores, quota);
     } catch (const std::exception&) {
         return cores;

@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <iterator>
-#include <sstream>
 
+#include "base/os/control_groups.hpp"
 #include "base/os/memory.hpp"
 
 namespace co_wq::os {
@@ -29,30 +28,12 @@ std::optional<std::uint64_t> number_of(const std::string& path) {
     return value;
 }
 
-// The least in this group and in all that it is in, up to the root: each of them binds.
-std::optional<std::uint64_t> least_upwards(const std::string& root, std::string group, const char* file) {
+// The least in a group and in all that it is in.
+std::optional<std::uint64_t> least_upwards(const std::string& root, const std::string& path, const char* file) {
     std::optional<std::uint64_t> least;
-    while (group.ends_with('/')) group.pop_back();
-    for (;;) {
-        least = smaller(least, number_of(root + group + '/' + file));
-        const std::size_t slash = group.rfind('/');
-        if (slash == std::string::npos) return least;
-        group.resize(slash);
-    }
-}
-
-bool has_word(std::string_view list, std::string_view word) noexcept {
-    for (;;) {
-        const std::size_t comma = list.find(',');
-        if (list.substr(0, comma) == word) return true;
-        if (comma == list.npos) return false;
-        list.remove_prefix(comma + 1);
-    }
-}
-
-std::string text_of(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
+    for (const std::string& folder : folders_upwards(root, path))
+        least = smaller(least, number_of(folder + '/' + file));
+    return least;
 }
 
 }  // namespace
@@ -80,18 +61,12 @@ std::uint64_t memory_gauge::resident_bytes() const noexcept {
 
 std::optional<std::uint64_t> control_group_memory(const std::string& membership, const std::string& root) {
     std::optional<std::uint64_t> least;
-    std::istringstream lines(membership);
-    for (std::string line; std::getline(lines, line);) {
-        // "0::/a/b" in the second version, "9:memory,hugetlb:/a/b" in the first
-        const std::size_t first = line.find(':');
-        const std::size_t second = first == line.npos ? first : line.find(':', first + 1);
-        if (second == line.npos) continue;
-        const std::string controllers = line.substr(first + 1, second - first - 1), group = line.substr(second + 1);
-        if (controllers.empty()) {
-            least = smaller(least, least_upwards(root, group, "memory.max"));
-            least = smaller(least, least_upwards(root + "/unified", group, "memory.max"));
-        } else if (has_word(controllers, "memory")) {
-            least = smaller(least, least_upwards(root + "/memory", group, "memory.limit_in_bytes"));
+    for (const control_group& each : control_groups(membership)) {
+        if (each.controllers.empty()) {
+            least = smaller(least, least_upwards(root, each.path, "memory.max"));
+            least = smaller(least, least_upwards(root + "/unified", each.path, "memory.max"));
+        } else if (each.has("memory")) {
+            least = smaller(least, least_upwards(root + "/memory", each.path, "memory.limit_in_bytes"));
         }
     }
     return least;
@@ -101,7 +76,7 @@ std::optional<std::uint64_t> allowed_memory() {
     const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
     std::optional<std::uint64_t> physical;
     if (pages > 0 && page > 0) physical = static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page);
-    return smaller(physical, control_group_memory(text_of("/proc/self/cgroup"), "/sys/fs/cgroup"));
+    return smaller(physical, control_group_memory(own_membership(), control_group_mount));
 }
 
 void give_back_memory() noexcept {
