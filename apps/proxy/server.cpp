@@ -257,7 +257,7 @@ void proxy_server::has_left() noexcept {
 void proxy_server::give_back() {
     const time_point now = loop_.now();
     if (trimmed_ < pool_classes) {
-        (void)pool_trim(trimmed_++);
+        (void)memory_.trim(trimmed_++);
         if (trimmed_ < pool_classes) return loop_.timers()->arm(trim_timer_, now + trim_step);
         loop_.reactor().buffers().trim();
         return group_.limiter().give_back_memory(now);

@@ -36,8 +36,18 @@ memory_guard::change memory_guard::look() noexcept {
 bool memory_watch::look_again(time_point now) {
     next_ = now + memory_guard::interval;
     if (guard_.ceiling() == 0 && !guard_.shedding()) return false;
-    keep(static_cast<std::int64_t>(pool_own_bytes()));
+    count_kept();
     return guard_.look() == memory_guard::change::began;
+}
+
+std::size_t memory_watch::trim(std::size_t size_class) noexcept {
+    const std::size_t released = pool_trim(size_class);
+    count_kept();
+    return released;
+}
+
+void memory_watch::count_kept() noexcept {
+    keep(guard_.ceiling() == 0 ? 0 : static_cast<std::int64_t>(pool_own_bytes()));
 }
 
 void memory_watch::keep(std::int64_t bytes) noexcept {

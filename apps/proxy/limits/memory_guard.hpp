@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/clock.hpp"
@@ -58,9 +59,12 @@ public:
         if (now >= next_ && look_again(now)) began();
         return guard_.shedding();
     }
+    // pool_trim; what the loop keeps is counted anew, since it may look at nothing for long.
+    std::size_t trim(std::size_t size_class) noexcept;
 
 private:
     bool look_again(time_point now);
+    void count_kept() noexcept;
     void keep(std::int64_t bytes) noexcept;
 
     memory_guard& guard_;
