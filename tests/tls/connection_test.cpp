@@ -11,6 +11,11 @@ struct ends {
     connection client, client_side, origin_side, origin;
 };
 
+task<void> pump_into(ends& all, pump_result& done) {
+    const pump_options options{.idle_timeout = 30s};
+    done = co_await pump(all.client_side, all.origin_side, options);
+}
+
 class connections : public tls {
 protected:
     static task<void> make_pair(io::event_loop& loop, const house& home, bool secured, connection& near,
@@ -30,6 +35,19 @@ protected:
         loop->run(make_pair(*loop, home, client_secured, all.client, all.client_side));
         loop->run(make_pair(*loop, home, origin_secured, all.origin_side, all.origin));
     }
+    // How a tunnel from a client with TLS to an origin without it has ended, when talk is over.
+    pump_result tunnel(task<void> (*talk)(ends&)) {
+        ends all;
+        make(all, true, false);
+        pump_result done;
+        loop->run([](ends& here, task<void> (*talk_through)(ends&), pump_result& into) -> task<void> {
+            counting_scope tasks(here.client.loop());
+            tasks.spawn(pump_into(here, into), "pump");
+            co_await talk_through(here);
+            co_await tasks.join();
+        }(all, talk, done));
+        return done;
+    }
 };
 
 task<std::string> send_and_end(connection& to, std::string text, bool end) {
@@ -46,11 +64,6 @@ task<std::string> receive_all(connection& from) {
         if (got->empty()) co_return text;
         text += as_text(got->data());
     }
-}
-
-task<void> pump_into(ends& all, pump_result& done) {
-    const pump_options options{.idle_timeout = 30s};
-    done = co_await pump(all.client_side, all.origin_side, options);
 }
 
 TEST_P(connections, every_pair_of_kinds_carries_both_ways_and_passes_each_end_on_alone) {
@@ -80,12 +93,7 @@ TEST_P(connections, every_pair_of_kinds_carries_both_ways_and_passes_each_end_on
 
 // The client has said close_notify and still gets its answer.
 TEST_P(connections, a_side_that_has_ended_still_receives) {
-    ends all;
-    make(all, true, false);
-    pump_result done;
-    loop->run([](ends& here, pump_result& into) -> task<void> {
-        counting_scope tasks(here.client.loop());
-        tasks.spawn(pump_into(here, into), "pump");
+    const pump_result done = tunnel([](ends& here) -> task<void> {
         const std::string sent = co_await send_and_end(here.client, "question", true);
         EXPECT_EQ(sent, "ok");
         const std::string asked = co_await receive_all(here.origin);
@@ -94,27 +102,20 @@ TEST_P(connections, a_side_that_has_ended_still_receives) {
         EXPECT_EQ(answered, "ok");
         const std::string got = co_await receive_all(here.client);
         EXPECT_EQ(got, "answer");
-        co_await tasks.join();
-    }(all, done));
+    });
     EXPECT_EQ(done.forth.end, end_reason::eof);
     EXPECT_EQ(done.back.end, end_reason::eof);
 }
 
 // TCP's end without close_notify: somebody cut it. What was cut must not look whole on the other side.
 TEST_P(connections, a_truncated_side_resets_the_other) {
-    ends all;
-    make(all, true, false);
-    pump_result done;
-    loop->run([](ends& here, pump_result& into) -> task<void> {
-        counting_scope tasks(here.client.loop());
-        tasks.spawn(pump_into(here, into), "pump");
+    const pump_result done = tunnel([](ends& here) -> task<void> {
         const std::string sent = co_await send_and_end(here.client, "half of a", false);
         EXPECT_EQ(sent, "ok");
         here.client = connection();  // destroyed: TCP ends, TLS has said nothing
         const std::string got = co_await receive_all(here.origin);
         EXPECT_EQ(got.find("half of a") == 0 && got != "half of a", true) << got;
-        co_await tasks.join();
-    }(all, done));
+    });
     EXPECT_NE(done.forth.end, end_reason::eof);
 }
 

@@ -19,6 +19,12 @@ name = "both"
 parents = ["a", "b"]
 )";
 
+// Parts of a file; keys: more of their lines.
+std::string policy_text(std::string keys) { return "[[policies]]\nname = 'default'\n" + keys + "\n"; }
+std::string rule_text(std::string action, std::string to, std::string keys = {}) {
+    return "[[policies.rules]]\naction = '" + action + "'\nto = [" + to + "]\n" + keys + "\n";
+}
+
 settings read(std::string text, bool with_parents = true) {
     options made;
     config::problems wrong;
@@ -51,35 +57,17 @@ TEST(ways, without_any_everything_goes_plainly) {
 }
 
 TEST(ways, the_files_own_holds_without_a_policy) {
-    const engine rules(read("via = \"both\"\n"));
+    const engine rules(read("via = 'both'\n"));
     EXPECT_EQ(way_of(rules.admit(ask("x.example"))), "both");
     EXPECT_EQ(way_of(rules.admit(ask("x.example", "GET", 80))), "both");
     EXPECT_EQ(way_of(rules.admit(ask("192.0.2.1", "SOCKS"))), "both");
 }
 
 TEST(ways, a_rule_comes_before_its_policy_and_that_before_the_file) {
-    const engine rules(read(R"(
-via = "a"
-egress = ["192.0.2.1", "2001:db8::1"]
-[[policies]]
-name = "default"
-via = "b"
-[[policies.rules]]
-action = "allow"
-to = ["direct.example"]
-via = "direct"
-[[policies.rules]]
-action = "allow"
-to = ["both.example"]
-via = "both"
-egress = "192.0.2.2"
-[[policies.rules]]
-action = "allow"
-to = ["as-the-policy.example"]
-[[policies.rules]]
-action = "deny"
-to = ["denied.example"]
-)"));
+    const engine rules(read("via = 'a'\negress = ['192.0.2.1', '2001:db8::1']\n" + policy_text("via = 'b'") +
+                            rule_text("allow", "'direct.example'", "via = 'direct'") +
+                            rule_text("allow", "'both.example'", "via = 'both'\negress = '192.0.2.2'") +
+                            rule_text("allow", "'as-the-policy.example'") + rule_text("deny", "'denied.example'")));
     EXPECT_EQ(way_of(rules.admit(ask("x.example"))), "b 192.0.2.1 2001:db8::1");
     EXPECT_EQ(way_of(rules.admit(ask("direct.example"))), "direct 192.0.2.1 2001:db8::1");
     EXPECT_EQ(way_of(rules.admit(ask("both.example"))), "both 192.0.2.2") << "addresses are one thing";
@@ -88,23 +76,12 @@ to = ["denied.example"]
 }
 
 TEST(ways, direct_without_egress_is_plain) {
-    const engine rules(read(R"(
-via = "a"
-[[policies]]
-name = "default"
-via = "direct"
-)"));
+    const engine rules(read("via = 'a'\n" + policy_text("via = 'direct'")));
     EXPECT_EQ(way_of(rules.admit(ask("x.example"))), "-");
 }
 
 TEST(ways, what_is_only_reported_has_the_policys_way) {
-    const engine rules(read(R"(
-[[policies]]
-name = "default"
-default = "deny"
-report = true
-via = "a"
-)"));
+    const engine rules(read(policy_text("default = 'deny'\nreport = true\nvia = 'a'")));
     const decision made = rules.admit(ask("x.example"));
     EXPECT_TRUE(made.reported);
     EXPECT_EQ(way_of(made), "a");
@@ -112,7 +89,7 @@ via = "a"
 }
 
 TEST(ways, datagrams_have_the_direct_one_only) {
-    const engine through(read("via = \"a\"\n"));
+    const engine through(read("via = 'a'\n"));
     const question what = ask("192.0.2.1", "UDP");
     const decision made = through.admit(what);
     EXPECT_FALSE(made.allowed());
@@ -120,35 +97,20 @@ TEST(ways, datagrams_have_the_direct_one_only) {
     EXPECT_FALSE(through.admit_address(what, io::socket_address::ipv4({192, 0, 2, 1}, 443)).allowed());
     EXPECT_FALSE(through.admit_client(what).allowed());
     EXPECT_TRUE(through.admit_client(ask("", "SOCKS")).allowed());
-    EXPECT_FALSE(engine(read("egress = \"127.0.0.2\"\n")).admit(what).allowed());
-    const engine some(read(R"(
-[[policies]]
-name = "default"
-via = "a"
-[[policies.rules]]
-action = "allow"
-to = ["192.0.2.0/24"]
-via = "direct"
-)"));
+    EXPECT_FALSE(engine(read("egress = '127.0.0.2'\n")).admit(what).allowed());
+    const engine some(read(policy_text("via = 'a'") + rule_text("allow", "'192.0.2.0/24'", "via = 'direct'")));
     EXPECT_TRUE(some.admit_client(what).allowed());
     EXPECT_TRUE(some.admit(what).allowed());
     EXPECT_FALSE(some.admit(ask("198.51.100.1", "UDP")).allowed());
 }
 
 TEST(ways, where_only_an_address_may_allow_that_is_said) {
-    const engine rules(read(R"(
-[[policies]]
-name = "default"
-default = "deny"
-via = "a"
-[[policies.rules]]
-action = "allow"
-to = ["192.0.2.0/24", "named.example"]
-)"));
+    const engine rules(
+        read(policy_text("default = 'deny'\nvia = 'a'") + rule_text("allow", "'192.0.2.0/24', 'named.example'")));
     EXPECT_TRUE(rules.admit(ask("x.example")).needs_address);
     EXPECT_FALSE(rules.admit(ask("named.example")).needs_address);
     EXPECT_FALSE(rules.admit(ask("192.0.2.1")).needs_address);
-    const engine guarded(read("[[policies]]\nname = \"default\"\nguard = true\nvia = \"a\"\n"));
+    const engine guarded(read(policy_text("guard = true\nvia = 'a'")));
     EXPECT_TRUE(guarded.admit(ask("x.example")).by_address);
     EXPECT_FALSE(guarded.admit(ask("x.example")).needs_address);
 }
