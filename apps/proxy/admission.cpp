@@ -21,6 +21,7 @@ task<refusal> admission::ask(std::string_view method, const http::authority& whe
                              std::optional<std::string_view> credentials) {
     denied_ = {};
     rule_ = {};  // they look into the rules
+    reported_.clear();
     route_ = nullptr;
     if (const unsigned now = server_.group().rules_version(); now != version_) {
         version_ = now;
@@ -58,8 +59,19 @@ task<refusal> admission::identify(std::string_view credentials) {
     co_return refusal();
 }
 
-refusal told(const policy::question& what, const policy::decision& one) {
+bool let_through::add(const policy::decision& one) {
+    const bool again = any_ && one.rule == last_rule_ && one.reason == last_reason_;
+    if (again) return false;
+    if (!std::exchange(any_, true)) rule_ = one.rule;
+    last_rule_ = one.rule;
+    last_reason_ = one.reason;
+    return true;
+}
+
+refusal told(const policy::question& what, const policy::decision& one, let_through& before) {
     if (one.allowed() && !one.reported) return {};
+    if (!one.allowed()) before.clear();
+    if (one.reported && !before.add(one)) return {};
     if (one.result == outcome::wants_credentials) {
         log::debug("{} {} {}:{} needs credentials", what.client.text(), what.method, on_one_line(what.host), what.port);
         return {407, one.text()};
@@ -73,7 +85,7 @@ refusal told(const policy::question& what, const policy::decision& one) {
 
 refusal admission::say(const policy::decision& one) {
     rule_ = one.rule;
-    return told(what_, one);
+    return told(what_, one, reported_);
 }
 
 bool admission::may_dial(const io::socket_address& peer) {
@@ -91,7 +103,10 @@ refusal admission::denial() {
 bool admission::may_reuse(const net::tls::connection& origin) {
     if (!rules_->checks_addresses(what_)) return true;
     const result<io::socket_address> peer = origin.peer_address();
-    return peer && rules_->admit_address(what_, *peer).allowed();
+    if (!peer) return false;
+    const policy::decision one = rules_->admit_address(what_, *peer);
+    if (one.reported) (void)say(one);
+    return one.allowed();
 }
 
 }  // namespace co_wq::proxy

@@ -45,9 +45,25 @@ private:
     std::string detail_;
 };
 
+// What report mode has let through of one request: what would have denied it. The rules outlive it.
+class let_through {
+public:
+    explicit operator bool() const noexcept { return any_; }
+    // The first one's.
+    std::string_view rule() const noexcept { return rule_; }
+    void clear() noexcept { any_ = false; }
+    // False: it is what was added last. A numeric destination is asked about twice, say.
+    bool add(const policy::decision& one);
+
+private:
+    bool any_ = false;
+    std::string_view rule_, last_rule_;
+    std::string last_reason_;
+};
+
 // The decision as an answer (403, or 407 for credentials; nothing: go on), and what is denied, or would be in report
-// mode, as a line of the log. For every protocol.
-refusal told(const policy::question& what, const policy::decision& one);
+// mode, as a line of the log, once. before: of the same request; a denial empties it. For every protocol.
+refusal told(const policy::question& what, const policy::decision& one, let_through& before);
 
 class admission {
 public:
@@ -58,7 +74,8 @@ public:
     task<refusal> ask(std::string_view method, const http::authority& where,
                       std::optional<std::string_view> credentials);
     bool may_dial(const io::socket_address& peer);
-    // Whether the last request may use a kept connection, which somebody else's request may have made.
+    // Whether the last request may use a kept connection, which somebody else's request may have made. What report mode
+    // lets through is told, as by may_dial.
     bool may_reuse(const net::tls::connection& origin);
 
     // Why may_dial refused last, since ask(), with its line in the log; nothing: it did not. For a request that came
@@ -66,8 +83,11 @@ public:
     refusal denial();
     // Who asked last; empty: nobody that is known.
     const std::string& user() const noexcept { return user_; }
-    // What decided last, as "rule (file:line)"; a view into the rules.
-    std::string_view rule() const noexcept { return rule_; }
+    // What decided last, as "rule (file:line)"; of what report mode let through, what would have denied it. A view into
+    // the rules.
+    std::string_view rule() const noexcept { return reported_ ? reported_.rule() : rule_; }
+    // Since ask(), report mode has let something through.
+    bool reported() const noexcept { return static_cast<bool>(reported_); }
     // Of the last ask(), and valid until the next one.
     chosen_way way() const noexcept { return {rules_.get(), route_, by_address_, needs_address_}; }
     const std::shared_ptr<const policy::engine>& rules() const noexcept { return rules_; }
@@ -87,6 +107,7 @@ private:
     policy::question what_;
     std::string user_, certified_;
     std::string_view rule_;
+    let_through reported_;
     policy::decision denied_;
     const policy::route* route_ = nullptr;
     bool by_address_ = false, needs_address_ = false;

@@ -115,6 +115,7 @@ task<verdict> session::forward_by(const chosen_way& way, bool may_reuse) {
 }
 
 task<verdict> session::refuse_connect(error why, const http::authority& where) {
+    note_decision();
     std::uint16_t status = 502;
     if (why == errc::timed_out) status = 504;
     if (why == errc::too_many_files || why == errc::no_buffers || why == errc::out_of_memory) status = 503;

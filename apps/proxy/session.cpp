@@ -57,6 +57,7 @@ void session::note_decision() {
     if (!server_.seeing().detailed()) return;
     note_.user = admission_.user();
     note_.rule = admission_.rule();
+    if (admission_.reported()) note_.decision = decided::report;
 }
 
 // otherwise: how the answer ended, if nobody has said so.
@@ -483,6 +484,7 @@ task<verdict> session::open_tunnel() {
 net::tls::connection session::take_pooled(const std::string& origin_name) {
     net::tls::connection kept = server_.pool().take(origin_name);
     if (kept.is_open() && !admission_.may_reuse(kept)) kept.close();
+    if (admission_.reported()) note_decision();
     return kept;
 }
 

@@ -60,7 +60,7 @@ std::string_view name_of(ended how) noexcept {
 }
 
 std::string_view name_of(decided what) noexcept {
-    constexpr std::string_view names[] = {"allow", "deny", "refuse"};
+    constexpr std::string_view names[] = {"allow", "report", "deny", "refuse"};
     return names[static_cast<unsigned>(what)];
 }
 

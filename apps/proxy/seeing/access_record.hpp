@@ -30,7 +30,12 @@ ended end_of(error what) noexcept;
 // A direction that was stopped because the other one broke ended as that one did.
 ended end_of(net::end_reason how, net::end_reason other) noexcept;
 
-enum class decided : std::uint8_t { allow, deny, refuse };  // refuse: no rule was asked; the request itself is wrong
+enum class decided : std::uint8_t {
+    allow,
+    report,  // carried, since report mode denies nothing: the rule would have denied it
+    deny,
+    refuse,  // no rule was asked; the request itself is wrong
+};
 std::string_view name_of(decided what) noexcept;
 
 inline constexpr duration not_measured{-1};

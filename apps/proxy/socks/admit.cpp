@@ -14,18 +14,20 @@ policy::question asked(const question& what) {
             .port = what.port};
 }
 
-decision as_told(const policy::question& what, const policy::decision& one, bool quiet) {
-    if (quiet) return {.allowed = one.allowed(), .why = one.text(), .rule = one.rule};
-    const refusal no = told(what, one);
+decision as_told(const question& what, const policy::decision& one) {
+    if (what.quiet) {
+        if (one.reported) (void)what.reported.add(one);
+        return {.allowed = one.allowed(), .why = one.text(), .rule = one.rule};
+    }
+    const refusal no = told(asked(what), one, what.reported);
     return {.allowed = !no, .why = no.detail(), .rule = one.rule};
 }
 
 }  // namespace
 
 decision admit(const question& what) {
-    const policy::question put = asked(what);
-    const policy::decision made = what.who.rules->admit(put);
-    decision told = as_told(put, made, what.quiet);
+    const policy::decision made = what.who.rules->admit(asked(what));
+    decision told = as_told(what, made);
     told.route = made.way;
     told.by_address = made.by_address;
     told.needs_address = made.needs_address;
@@ -33,8 +35,9 @@ decision admit(const question& what) {
 }
 
 decision admit_client(const asker& who, std::string_view method) {
-    const policy::question put = asked({.who = who, .method = method});
-    return as_told(put, who.rules->admit_client(put), false);
+    let_through none;
+    const question what{.who = who, .method = method, .reported = none};
+    return as_told(what, who.rules->admit_client(asked(what)));
 }
 
 decision admit_address(const question& what, const io::socket_address& peer) {
@@ -45,6 +48,6 @@ policy::decision judge_address(const question& what, const io::socket_address& p
     return what.who.rules->admit_address(asked(what), peer);
 }
 
-decision tell(const question& what, const policy::decision& made) { return as_told(asked(what), made, what.quiet); }
+decision tell(const question& what, const policy::decision& made) { return as_told(what, made); }
 
 }  // namespace co_wq::proxy::socks

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "io/socket_address.hpp"
+#include "proxy/admission.hpp"
 #include "proxy/policy/engine.hpp"
 
 namespace co_wq::proxy::socks {
@@ -29,6 +30,7 @@ struct question {
     std::string_view method{};  // "SOCKS" for a tunnel, "UDP" for datagrams
     std::string_view host{};  // a name in lower case or a numeric address without brackets
     std::uint16_t port = 0;
+    let_through& reported;  // of this destination, so far
     bool quiet = false;  // no line in the log
 };
 

@@ -17,7 +17,7 @@ constexpr std::size_t slots = 8;
 constexpr std::size_t slot_bytes = 64 * 1024;  // any datagram, and the header before it
 constexpr std::size_t slots_per_block = io::buffer_pool::class_bytes.back() / slot_bytes;
 constexpr std::size_t peers_max = 1024;
-constexpr std::uint64_t denials_told = 16;  // of one association, in the log
+constexpr std::uint64_t denials_told = 16;  // of one association, in the log; those that are only reported count
 constexpr std::size_t names_max = 64;
 constexpr std::size_t waiting_per_name_max = 16;
 constexpr std::size_t waiting_bytes_max = 64 * 1024;
@@ -233,18 +233,24 @@ bool association::may_send_to(const io::socket_address& to) {
     const peer_table::known before = peers_.find(key);
     if (before != peer_table::known::no) return before == peer_table::known::allowed;
     const std::string host = to.host();
-    const question what{
-        .who = who_, .method = "UDP", .host = host, .port = to.port(), .quiet = denied_ >= denials_told};
-    const bool allowed = admit(what).allowed && asked_about(host, to);
-    if (!allowed) ++denied_;
+    let_through reported;
+    const bool allowed = admit(question_about(host, to.port(), reported)).allowed && asked_about(host, to, reported);
+    if (!allowed || reported) ++denied_;
     peers_.add(key, allowed);
     return allowed;
 }
 
-bool association::asked_about(std::string_view host, const io::socket_address& to) {
-    const question what{
-        .who = who_, .method = "UDP", .host = host, .port = to.port(), .quiet = denied_ >= denials_told};
-    return is_unicast(to) && admit_address(what, to).allowed;
+question association::question_about(std::string_view host, std::uint16_t port, let_through& reported) const noexcept {
+    return {.who = who_,
+            .method = "UDP",
+            .host = host,
+            .port = port,
+            .reported = reported,
+            .quiet = denied_ >= denials_told};
+}
+
+bool association::asked_about(std::string_view host, const io::socket_address& to, let_through& reported) {
+    return is_unicast(to) && admit_address(question_about(host, to.port(), reported), to).allowed;
 }
 
 // True: the name is known. Else the datagram waits for that, if it may.
@@ -257,15 +263,15 @@ bool association::find_name(const datagram_head& head, const_bytes payload, io::
         if (!about) return false;
         std::string host(head.name);
         const bool good = net::dns::normalize_host_name(host).has_value();
-        const question what{
-            .who = who_, .method = "UDP", .host = host, .port = head.to.port(), .quiet = denied_ >= denials_told};
-        if (!good || !admit(what).allowed) {
+        let_through reported;
+        if (!good || !admit(question_about(host, head.to.port(), reported)).allowed) {
             ++denied_;
             about->now = name_table::state::bad;
             about->until = server_.loop().now() + failure_holds;
             return false;
         }
-        tasks_->spawn(ask(*about, std::move(host), head.to.port()), "name of a datagram");
+        if (reported) ++denied_;
+        tasks_->spawn(ask(*about, std::move(host), head.to.port(), std::move(reported)), "name of a datagram");
     }
     if (about->now == name_table::state::bad) return false;
     if (about->now == name_table::state::good) {
@@ -282,11 +288,11 @@ bool association::find_name(const datagram_head& head, const_bytes payload, io::
     return false;
 }
 
-task<void> association::ask(name_table::entry& about, std::string host, std::uint16_t port) {
+task<void> association::ask(name_table::entry& about, std::string host, std::uint16_t port, let_through reported) {
     const result<net::dns::address_list> found = co_await with_timeout(
         server_.limit().connect_timeout, server_.resolver().resolve(host, port, net::dns::families::ipv4_first));
     io::socket_address to;
-    if (found) to = chosen(*found, host);
+    if (found) to = chosen(*found, host, reported);
     const bool good = to.family() != io::address_family::none;
     std::vector<std::string> payloads = std::move(about.waiting);
     about.waiting.clear();
@@ -303,11 +309,12 @@ task<void> association::ask(name_table::entry& about, std::string host, std::uin
 }
 
 // The first that is allowed and can be reached, as far as this machine knows.
-io::socket_address association::chosen(const std::vector<io::socket_address>& found, std::string_view host) {
+io::socket_address association::chosen(const std::vector<io::socket_address>& found, std::string_view host,
+                                       let_through& reported) {
     for (const io::socket_address& one : found) {
         const io::socket_address to = unmapped(one);
         io::outgoing probe;
-        if (asked_about(host, to) && address(probe, to) && has_route(server_.loop(), to)) return to;
+        if (asked_about(host, to, reported) && address(probe, to) && has_route(server_.loop(), to)) return to;
     }
     return {};
 }

@@ -72,9 +72,11 @@ private:
     bool take_down(const io::incoming& one, io::outgoing& out);
     bool find_name(const datagram_head& head, const_bytes payload, io::outgoing& out);
     bool may_send_to(const io::socket_address& to);
-    bool asked_about(std::string_view host, const io::socket_address& to);
-    task<void> ask(name_table::entry& about, std::string host, std::uint16_t port);
-    io::socket_address chosen(const std::vector<io::socket_address>& found, std::string_view host);
+    question question_about(std::string_view host, std::uint16_t port, let_through& reported) const noexcept;
+    bool asked_about(std::string_view host, const io::socket_address& to, let_through& reported);
+    task<void> ask(name_table::entry& about, std::string host, std::uint16_t port, let_through reported);
+    io::socket_address chosen(const std::vector<io::socket_address>& found, std::string_view host,
+                              let_through& reported);
     task<void> send_waiting(std::vector<std::string> payloads, io::socket_address to);
     bool address(io::outgoing& out, const io::socket_address& to) const noexcept;
     void end() noexcept { tasks_->request_stop(); }

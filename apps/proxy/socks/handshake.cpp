@@ -56,12 +56,23 @@ void handshake::begin_note() {
 decision handshake::judged() {
     decision made = admit(about());
     way_ = {who_.rules.get(), made.route, made.by_address, made.needs_address};
-    if (server_.seeing().detailed()) session_.note().rule = made.rule;
+    note_decision(made.rule);
     return made;
 }
 
-question handshake::about() const noexcept {
-    return {.who = who_, .method = "SOCKS", .host = request_.where.host, .port = request_.where.port};
+// What would have denied it says more than what decides in its place.
+void handshake::note_decision(std::string_view rule) {
+    if (!server_.seeing().detailed()) return;
+    session_.note().rule = reported_ ? reported_.rule() : rule;
+    if (reported_) session_.note().decision = decided::report;
+}
+
+question handshake::about() noexcept {
+    return {.who = who_,
+            .method = "SOCKS",
+            .host = request_.where.host,
+            .port = request_.where.port,
+            .reported = reported_};
 }
 
 // Up to the request; false: there is none, and what was to be said was said.
@@ -207,8 +218,8 @@ task<result<net::tls::connection>> handshake::dial() {
     if (!session_.client().secured()) watching.spawn(watch_client(dialling), "client watch");
     address_filter may = [this](const io::socket_address& peer) {
         judged_ = judge_address(about(), peer);
-        if (server_.seeing().detailed()) session_.note().rule = judged_.rule;
         if (judged_.reported) (void)tell(about(), judged_);
+        note_decision(judged_.rule);
         return judged_.allowed();
     };
     result<net::tls::connection> made =
@@ -231,6 +242,7 @@ task<std::unique_ptr<tunnel_plan>> handshake::connect() {
         std::string why = session_.why_not().empty() ? origin.error().message() : session_.why_not();
         if (session_.why_not().empty() && origin.error() == errc::permission_denied && !judged_.allowed())
             why = tell(about(), judged_).why;
+        if (!judged_.allowed()) note_decision(judged_.rule);
         co_await refuse(reply_of(origin.error()), why);
         co_return nullptr;
     }

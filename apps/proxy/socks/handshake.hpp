@@ -40,7 +40,8 @@ private:
     task<std::unique_ptr<tunnel_plan>> associate();
     task<result<net::tls::connection>> dial();
     task<void> watch_client(cancel_scope& dialling);
-    question about() const noexcept;
+    question about() noexcept;
+    void note_decision(std::string_view rule);
     decision judged();
     void begin_note();
     void note_refusal(std::uint16_t status, std::string_view why);
@@ -53,6 +54,7 @@ private:
     request request_;
     asker who_;
     policy::decision judged_;  // of the last address
+    let_through reported_;
     chosen_way way_;
 };
 
