@@ -124,18 +124,19 @@ void note_end_of_life(proxy_server& server, live_tunnel* live) {
     if (live) live->limited(rule_of(limit_kind::tunnel_time));
 }
 
+template <class T>
+task<T> in_time(time_point until, task<T> work) {
+    T done = co_await with_deadline(until, std::move(work));
+    co_return done;
+}
+
 // Instead of a tunnel: datagrams, as long as the connection lasts.
 task<void> run_relay(proxy_server& server, net::tls::connection& client, tunnel_plan& plan, time_point until) {
-    if (until == no_deadline) {
-        co_await plan.relay->run(client);
-    } else {
-        co_await with_deadline(until, plan.relay->run(client));
-    }
+    task<net::end_reason> carried = plan.relay->run(client, plan.live.get());
+    if (until != no_deadline) carried = in_time(until, std::move(carried));
+    const net::end_reason end = co_await std::move(carried);
     if (server.loop().now() >= until) note_end_of_life(server, plan.live.get());
-    if (!plan.live) co_return;
-    plan.live->carried_before(true, plan.relay->bytes_up());
-    plan.live->carried_before(false, plan.relay->bytes_down());
-    plan.live->finish({.forth = {.end = net::end_reason::eof}, .back = {.end = net::end_reason::eof}});
+    if (plan.live) plan.live->finish({.forth = {.end = end}, .back = {.end = end}});
 }
 
 // Bytes that were read together with a head go first, before the pump takes over.
@@ -151,12 +152,6 @@ task<bool> send_first(tunnel_plan& plan, net::tls::connection& client, net::tls:
         if (pace) (void)pace->took(to == &origin, first.size(), origin.loop().now());  // the pump waits for it
     }
     co_return true;
-}
-
-template <class T>
-task<T> in_time(time_point until, task<T> work) {
-    T done = co_await with_deadline(until, std::move(work));
-    co_return done;
 }
 
 }  // namespace

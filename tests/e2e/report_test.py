@@ -6,7 +6,7 @@ import unittest
 from name_server import NameServer
 from origins import echo, refusing_port
 from settings import PROMPT
-from socks import SocksTest
+from socks import SocksTest, datagram
 from wire import request, response, wait_until
 
 DEFAULT = 'default of policy "command line" (command line)'
@@ -80,6 +80,22 @@ class Report(SocksTest):
         ports = 'connect_ports of policy "command line" (command line)'
         self.assertEqual(self.decided(1), [("report", ports, 200)])
         self.assertEqual(self.told(), [ports, GUARD])
+
+    def test_datagrams(self):
+        self.start()
+        target = self.datagram_socket()
+        port = target.getsockname()[1]
+        control, relay = self.associate()
+        client = self.datagram_socket()
+        for _ in range(2):
+            client.sendto(datagram("127.0.0.1", port, b"x"), relay)
+            self.assertEqual(target.recv(10), b"x")
+        client.sendto(datagram("inner.test.example", port, b"y"), relay)
+        self.assertEqual(target.recv(10), b"y")
+        control.close()
+        ports = 'connect_ports of policy "command line" (command line)'
+        self.assertEqual(self.decided(1), [("report", ports, 200)])
+        self.assertEqual(self.told(), [ports, DEFAULT] * 2)
 
     def test_what_is_allowed_is_allowed(self):
         self.start("--allow", "127.0.0.1", "--allow-address", "127.0.0.0/8")

@@ -1,4 +1,5 @@
 """UDP ASSOCIATE: datagrams there and back, from the client alone, only to and from whom it has sent to, bounded."""
+import json
 import signal
 import socket
 import threading
@@ -246,6 +247,72 @@ class Drain(UdpTest):
         self.assert_carries(server, b"still there")
         self.assertEqual(self.proxy.wait(TIMEOUT), 0)
         self.assertIn(self.control.drained(), ("eof", "reset"))
+
+
+class Record(SocksTest):
+    """Of an association in the access log."""
+
+    def setUp(self) -> None:
+        self.path = self.folder() / "access.log"
+
+    def start(self, *options: str) -> None:
+        self.proxy = self.start_proxy("--access-log", str(self.path), "--access-log-format", "json", *options)
+        self.control, self.relay = self.associate()
+        self.udp = self.datagram_socket()
+
+    def say(self, host: str, port: int, payload: bytes) -> None:
+        self.udp.sendto(datagram(host, port, payload), self.relay)
+
+    def carry(self, to: Echo, payload: bytes) -> None:
+        self.say(to.host, to.port, payload)
+        self.assertEqual(read_datagram(self.udp.recv(65536))[2], payload)
+
+    def assert_record(self, **wanted) -> dict:
+        wait_until(lambda: self.path.read_bytes().endswith(b"\n"), "a record")
+        found = json.loads(self.path.read_text())
+        self.assertEqual({key: found[key] for key in wanted}, wanted, found)
+        return found
+
+    def test_at_the_end_of_its_connection(self):
+        self.start()
+        self.carry(Echo(self), b"12345")
+        self.control.close()
+        self.assert_record(method="UDP", decision="allow", bytes_up=5, bytes_down=15, end_up="eof", end_down="eof",
+                           detail=None)
+
+    def test_when_the_proxy_ends_it(self):
+        self.start("--drain-timeout-ms", "200")
+        echo_there = Echo(self)
+        for _ in range(3):
+            self.carry(echo_there, b"12345")
+        self.proxy.signal(signal.SIGTERM)
+        self.assertEqual(self.proxy.wait(PROMPT), 0)
+        self.assert_record(bytes_up=15, bytes_down=45, end_up="shutdown", end_down="shutdown")
+
+    def test_when_nothing_comes_any_more(self):
+        self.start("--idle-timeout-ms", "300")
+        self.carry(Echo(self), b"1")
+        self.assert_record(bytes_up=1, bytes_down=11, end_up="idle", end_down="idle")
+
+    def test_what_is_denied(self):
+        allowed = Echo(self)
+        self.start("--sandbox", "--allow", "127.0.0.1", "--allow-address", "127.0.0.0/8", "--connect-ports",
+                   str(allowed.port))
+        self.carry(allowed, b"12345")
+        self.say("127.0.0.1", 9, b"no")
+        self.say("other.test", allowed.port, b"no")
+        self.carry(allowed, b"6")  # they were before it
+        self.control.close()
+        rule = 'connect_ports of policy "command line" (command line)'
+        found = self.assert_record(decision="deny", rule=rule, status=200, bytes_up=6, bytes_down=26)
+        self.assertIn("UDP 127.0.0.1:9: by rule connect_ports", found["detail"])
+
+    def test_groups_are_denied_by_no_rule_of_the_operators(self):
+        self.start("--connect-ports", "1-65535")
+        self.say("239.1.2.3", 5000, b"no")
+        self.carry(Echo(self), b"1")
+        self.control.close()
+        self.assert_record(decision="deny", rule="destination (built in)", bytes_up=1)
 
 
 class OverIpv6(SocksTest):

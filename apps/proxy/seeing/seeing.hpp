@@ -78,6 +78,13 @@ public:
         note_.ends(ended::limit, ended::limit);
         note_.rule = rule;
     }
+    // What was decided about a part of it: the gravest stands, and of those the first.
+    void judged(decided what, std::string_view rule, std::string_view detail) {
+        if (what <= note_.decision) return;
+        note_.decision = what;
+        note_.rule = rule;
+        note_.detail = detail;
+    }
     // It broke before the pump began.
     void broke(error why) noexcept { note_.ends(end_of(why), end_of(why)); }
 

@@ -1,5 +1,7 @@
 #include "proxy/socks/association.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 
 #include "net/dns/host_name.hpp"
@@ -23,6 +25,7 @@ constexpr std::size_t waiting_per_name_max = 16;
 constexpr std::size_t waiting_bytes_max = 64 * 1024;
 constexpr duration name_holds = 30s;
 constexpr duration failure_holds = 5s;
+constexpr std::string_view destination_rule = "destination (built in)";
 
 // Told by the socket about a datagram of before; it goes on.
 bool concerns_one(error what) noexcept {
@@ -99,11 +102,14 @@ result<io::socket_address> association::open(const net::tls::connection& control
     return inner_.local_address();
 }
 
-task<void> association::run(net::tls::connection& control) {
+task<net::end_reason> association::run(net::tls::connection& control, live_tunnel* noted) {
+    noted_ = noted;
     net::idle_guard guard(server_.loop(), server_.limit().idle_timeout);
     guard_ = &guard;
     co_await with_scope(guard.scope(), run_tasks(control));
     log::debug("UDP association of {}: {} datagrams out, {} in, {} dropped", who_.client.text(), up_, down_, dropped_);
+    const bool idle = guard.scope().cancelled() && guard.scope().reason() == errc::timed_out;
+    co_return idle ? net::end_reason::idle : net::end_reason::eof;
 }
 
 task<void> association::run_tasks(net::tls::connection& control) {
@@ -180,8 +186,10 @@ task<bool> association::send(net::udp_socket& by, std::span<const io::outgoing> 
         const result<std::size_t> sent = co_await by.send_batch(all);
         if (!sent && ends_all(sent.error())) co_return false;
         if (!sent) ++dropped_;
-        for (const io::outgoing& one : all.first(sent.value_or(0)))
-            (&by == &outer_ ? bytes_up_ : bytes_down_) += one.data.size();
+        if (noted_ && sent) {
+            for (const io::outgoing& one : all.first(*sent)) noted_->carried_before(&by == &outer_, one.data.size());
+            noted_->progress().touched = server_.loop().turn_time();
+        }
         all = all.subspan(sent.value_or(1));
     }
     co_return true;
@@ -234,10 +242,11 @@ bool association::may_send_to(const io::socket_address& to) {
     if (before != peer_table::known::no) return before == peer_table::known::allowed;
     const std::string host = to.host();
     let_through reported;
-    const bool allowed = admit(question_about(host, to.port(), reported)).allowed && asked_about(host, to, reported);
-    if (!allowed || reported) ++denied_;
-    peers_.add(key, allowed);
-    return allowed;
+    decision made = admit(question_about(host, to.port(), reported));
+    if (made.allowed) made = judge(host, to, reported);
+    note(made, host, to.port(), reported);
+    peers_.add(key, made.allowed);
+    return made.allowed;
 }
 
 question association::question_about(std::string_view host, std::uint16_t port, let_through& reported) const noexcept {
@@ -249,8 +258,22 @@ question association::question_about(std::string_view host, std::uint16_t port, 
             .quiet = denied_ >= denials_told};
 }
 
-bool association::asked_about(std::string_view host, const io::socket_address& to, let_through& reported) {
-    return is_unicast(to) && admit_address(question_about(host, to.port(), reported), to).allowed;
+decision association::judge(std::string_view host, const io::socket_address& to, let_through& reported) {
+    if (!is_unicast(to))
+        return {.allowed = false, .why = "nothing is sent to groups and broadcasts", .rule = destination_rule};
+    return admit_address(question_about(host, to.port(), reported), to);
+}
+
+// Of a destination, once.
+void association::note(const decision& made, std::string_view host, std::uint16_t port, const let_through& reported) {
+    if (made.allowed && !reported) return;
+    ++denied_;
+    if (!noted_) return;
+    if (made.allowed) {
+        noted_->judged(decided::report, reported.rule(), fmt::format("UDP {}:{}", host, port));
+    } else {
+        noted_->judged(decided::deny, made.rule, fmt::format("UDP {}:{}: {}", host, port, made.why));
+    }
 }
 
 // True: the name is known. Else the datagram waits for that, if it may.
@@ -264,13 +287,14 @@ bool association::find_name(const datagram_head& head, const_bytes payload, io::
         std::string host(head.name);
         const bool good = net::dns::normalize_host_name(host).has_value();
         let_through reported;
-        if (!good || !admit(question_about(host, head.to.port(), reported)).allowed) {
-            ++denied_;
+        decision made{.allowed = false, .why = "neither a host name nor an address", .rule = destination_rule};
+        if (good) made = admit(question_about(host, head.to.port(), reported));
+        if (!made.allowed) {
+            note(made, host, head.to.port(), reported);
             about->now = name_table::state::bad;
             about->until = server_.loop().now() + failure_holds;
             return false;
         }
-        if (reported) ++denied_;
         tasks_->spawn(ask(*about, std::move(host), head.to.port(), std::move(reported)), "name of a datagram");
     }
     if (about->now == name_table::state::bad) return false;
@@ -292,7 +316,9 @@ task<void> association::ask(name_table::entry& about, std::string host, std::uin
     const result<net::dns::address_list> found = co_await with_timeout(
         server_.limit().connect_timeout, server_.resolver().resolve(host, port, net::dns::families::ipv4_first));
     io::socket_address to;
-    if (found) to = chosen(*found, host, reported);
+    decision made;
+    if (found) to = chosen(*found, host, reported, made);
+    note(made, host, port, reported);
     const bool good = to.family() != io::address_family::none;
     std::vector<std::string> payloads = std::move(about.waiting);
     about.waiting.clear();
@@ -310,11 +336,12 @@ task<void> association::ask(name_table::entry& about, std::string host, std::uin
 
 // The first that is allowed and can be reached, as far as this machine knows.
 io::socket_address association::chosen(const std::vector<io::socket_address>& found, std::string_view host,
-                                       let_through& reported) {
+                                       let_through& reported, decision& made) {
     for (const io::socket_address& one : found) {
         const io::socket_address to = unmapped(one);
         io::outgoing probe;
-        if (asked_about(host, to, reported) && address(probe, to) && has_route(server_.loop(), to)) return to;
+        made = judge(host, to, reported);
+        if (made.allowed && address(probe, to) && has_route(server_.loop(), to)) return to;
     }
     return {};
 }

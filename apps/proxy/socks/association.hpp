@@ -19,6 +19,7 @@
 #include <unordered_map>
 
 #include "net/idle_guard.hpp"
+#include "net/pump.hpp"
 #include "net/tls/connection.hpp"
 #include "net/udp.hpp"
 #include "proxy/socks/admit.hpp"
@@ -29,6 +30,7 @@
 
 namespace co_wq::proxy {
 
+class live_tunnel;
 class proxy_server;
 
 namespace socks {
@@ -53,10 +55,9 @@ public:
     // announced: from where the client says it will send. The relay's address for the client.
     // Errors: limit_exceeded: the client has as many as it may; busy: so has the proxy; else of the sockets.
     result<io::socket_address> open(const net::tls::connection& control, const http::authority& announced);
-    task<void> run(net::tls::connection& control);
-    // Bytes of the datagrams that were sent on, to the outside and to the client.
-    std::uint64_t bytes_up() const noexcept { return bytes_up_; }
-    std::uint64_t bytes_down() const noexcept { return bytes_down_; }
+    // noted: where bytes that are sent on are counted at once, and destinations that are denied are noted; null: nobody
+    // looks. It outlives the task. idle: no datagram was carried for idle_timeout; else eof.
+    task<net::end_reason> run(net::tls::connection& control, live_tunnel* noted);
 
 private:
     struct batch;
@@ -73,10 +74,11 @@ private:
     bool find_name(const datagram_head& head, const_bytes payload, io::outgoing& out);
     bool may_send_to(const io::socket_address& to);
     question question_about(std::string_view host, std::uint16_t port, let_through& reported) const noexcept;
-    bool asked_about(std::string_view host, const io::socket_address& to, let_through& reported);
+    decision judge(std::string_view host, const io::socket_address& to, let_through& reported);
+    void note(const decision& made, std::string_view host, std::uint16_t port, const let_through& reported);
     task<void> ask(name_table::entry& about, std::string host, std::uint16_t port, let_through reported);
     io::socket_address chosen(const std::vector<io::socket_address>& found, std::string_view host,
-                              let_through& reported);
+                              let_through& reported, decision& made);
     task<void> send_waiting(std::vector<std::string> payloads, io::socket_address to);
     bool address(io::outgoing& out, const io::socket_address& to) const noexcept;
     void end() noexcept { tasks_->request_stop(); }
@@ -90,12 +92,12 @@ private:
     mutex outer_turn_;
     net::idle_guard* guard_ = nullptr;
     counting_scope* tasks_ = nullptr;
+    live_tunnel* noted_ = nullptr;
     peer_table peers_;
     name_table names_;
     std::string key_;  // of the name that is looked up
     std::size_t waiting_bytes_ = 0;
     std::uint64_t denied_ = 0;
-    std::uint64_t bytes_up_ = 0, bytes_down_ = 0;
     std::uint64_t up_ = 0, down_ = 0, dropped_ = 0;
 };
 
