@@ -1,4 +1,5 @@
 """SOCKS 4, 4a and 5: tunnels like those of CONNECT, each error with its reply, nothing lost or left in any phase."""
+import json
 import signal
 import threading
 import time
@@ -226,6 +227,33 @@ class Phases(SocksTest):
         for client in clients:
             self.assertEqual(client.drained(), "eof")
         self.assertGreater(time.monotonic() - started, 0.6)
+
+    def test_whoever_stops_is_told_and_has_a_record(self):
+        path = self.folder() / "access.log"
+        proxy = self.start_proxy(*self.options, "--access-log", str(path), "--access-log-format", "json")
+        for count, (text, said) in enumerate(((b"\5", b"\5\xff"), (GREETING + b"\5\1\0", b"\5\0\5\1\0\1" + bytes(6)),
+                                              (request4("127.0.0.1", 9)[:-1], b"\0\x5b" + bytes(6))), 1):
+            with self.client(proxy) as client:
+                client.send(text)
+                self.assertEqual(client.read_to_end(), said)
+            wait_until(lambda: path.read_bytes().count(b"\n") == count, "a record")
+            found = json.loads(path.read_text().splitlines()[-1])
+            self.assertEqual((found["status"], found["decision"], found["method"], found["target"], found["end_up"]),
+                             (408, "refuse", None, None, "idle"), found)
+            self.assertEqual(found["detail"], "the handshake did not come in time")
+
+    def test_who_leaves_has_no_record_as_in_a_head_of_http(self):
+        path = self.folder() / "access.log"
+        proxy = self.start_proxy("--access-log", str(path), "--access-log-format", "json")
+        for text in (b"\5", GREETING, GREETING + b"\5\1", request4("127.0.0.1", 9)[:-1], b"GET http://a/ HTTP/1.1\r\n"):
+            for leave in (Wire.reset, Wire.close):
+                client = self.client(proxy)
+                client.send(text)
+                leave(client)
+        wait_until(lambda: proxy.socket_count() == proxy.sockets_at_start, "sockets closed", PROMPT)
+        proxy.signal(signal.SIGTERM)
+        self.assertEqual(proxy.wait(PROMPT), 0)
+        self.assertEqual(path.read_text(), "")
 
     def test_a_message_that_trickles_has_no_more_time(self):
         for text in HANDSHAKES:

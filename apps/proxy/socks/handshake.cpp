@@ -45,10 +45,12 @@ task<std::unique_ptr<tunnel_plan>> handshake::run() {
 
 void handshake::begin_note() {
     std::string target;
-    if (!request_.where.host.empty()) target = request_.where.host + ':' + std::to_string(request_.where.port);
-    const std::string_view method = request_.what == command::connect ? "CONNECT"
-                                    : request_.what == command::bind  ? "BIND"
-                                                                      : "UDP";
+    if (heard_ && !request_.where.host.empty())
+        target = request_.where.host + ':' + std::to_string(request_.where.port);
+    const std::string_view method = !heard_                             ? ""
+                                    : request_.what == command::connect ? "CONNECT"
+                                    : request_.what == command::bind    ? "BIND"
+                                                                        : "UDP";
     session_.begin_other(request_.version == 4 ? "socks4" : "socks5", method, std::move(target));
     if (server_.seeing().detailed()) session_.note().user = who_.user;
 }
@@ -93,7 +95,7 @@ task<bool> handshake::negotiate() {
 task<bool> handshake::agree_on_method() {
     greeting offered;
     const auto parse = [&offered](const_bytes have) { return parse_greeting(have, offered); };
-    const progress come = co_await read(parse);
+    const progress come = co_await read(parse, write_method(method_unacceptable));
     if (come != progress::done) co_return false;
     // who shows no password is nobody that is known: whether that is enough, the rules say
     const bool certified = !who_.user.empty() && offered.no_authentication;
@@ -115,7 +117,7 @@ task<bool> handshake::agree_on_method() {
 task<bool> handshake::log_in() {
     login given;
     const auto parse = [&given](const_bytes have) { return parse_login(have, given); };
-    const progress come = co_await read(parse);
+    const progress come = co_await read(parse, write_login_status(false));
     if (come == progress::need_more) co_return false;
     bool known = false, busy = false;
     if (come == progress::done) {
@@ -142,14 +144,15 @@ task<bool> handshake::read_request() {
     const auto parse = [this, version4](const_bytes have) {
         return version4 ? parse_request4(have, request_) : parse_request5(have, request_);
     };
-    const progress come = co_await read(parse);
+    const progress come = co_await read(parse, write_reply(request_.version, reply::general_failure));
+    heard_ = come != progress::need_more;
     if (come == progress::wrong) co_await refuse(request_.refusal, request_.why);
     co_return come == progress::done;
 }
 
-// A message; need_more: the client ended, or its time was over.
+// A message; need_more: the client ended, or its time was over, and it was told so.
 template <class Parse>
-task<progress> handshake::read(Parse parse) {
+task<progress> handshake::read(Parse parse, std::string late) {
     std::string have;
     for (;;) {
         const_bytes left = session_.input().data();
@@ -157,7 +160,12 @@ task<progress> handshake::read(Parse parse) {
         session_.input().consume(session_.input().size() - left.size());
         if (now.what != progress::need_more) co_return now.what;
         const bool more = co_await session_.fill_input_idly(deadline_);
-        if (!more) co_return progress::need_more;
+        if (more) continue;
+        if (server_.loop().now() < deadline_) co_return progress::need_more;
+        note_refusal(408, "the handshake did not come in time");
+        co_await session_.say_last(std::move(late));
+        session_.end_note(ended::eof);
+        co_return progress::need_more;
     }
 }
 

@@ -4,8 +4,10 @@
 // Guarantees: each message is answered as soon as it is whole; bytes behind the request are the tunnel's. What is
 // refused
 //             is answered in the protocol's words, and the answer reaches the client. All messages have come within
-//             header_timeout of the first byte. When the proxy drains while a message is awaited, that is the end.
-//             A client that resets its connection ends its dialling; one that has only ended its direction does not.
+//             header_timeout of the first byte; who takes longer is told so, and has a record as HTTP's 408. Who leaves
+//             before has none, as in the middle of a head of HTTP. When the proxy drains while a message is awaited,
+//             that is the end. A client that resets its connection ends its dialling; one that has only ended its
+//             direction does not.
 // Threads:    the session's loop. Lifetime: within session::run.
 #pragma once
 
@@ -31,7 +33,7 @@ private:
     task<bool> log_in();
     task<bool> read_request();
     template <class Parse>
-    task<progress> read(Parse parse);
+    task<progress> read(Parse parse, std::string late);
     task<bool> say(std::string text);
     task<void> refuse(reply code, std::string_view why);
     denial over_limit();
@@ -52,6 +54,7 @@ private:
     proxy_server& server_;
     time_point deadline_{};
     request request_;
+    bool heard_ = false;  // the request, right or wrong
     asker who_;
     policy::decision judged_;  // of the last address
     let_through reported_;
