@@ -121,7 +121,10 @@ task<void> exchange::upload() {
                 session_.input().reset();
                 co_await keep_pace(owed);
             }
+            reads_body_ = true;
             const bool more = co_await session_.fill_input();
+            if (!more && guard_.scope().cancelled() && !waits_for_body()) co_return;  // the origin's fault: 504
+            reads_body_ = false;
             if (!more && guard_.scope().cancelled())
                 co_return upload_refused(ended::idle, 408, "the request's body stalled");
             if (!more && session_.input_stopped())
@@ -146,6 +149,12 @@ task<void> exchange::upload() {
         http::h1::append_last_chunk(request_out_, request.trailers());
     const bool sent = co_await send_piece({});
     request_over_ = sent;
+}
+
+// Who expects a 100 does not begin before the origin has said it.
+bool exchange::waits_for_body() const noexcept {
+    const bool waits_for_100 = session_.request().head().expect_continue && uploaded_ == 0 && !continued_;
+    return reads_body_ && !waits_for_100;
 }
 
 // What was written before goes with it. False: the origin takes no more; what it answers decides.
@@ -217,6 +226,10 @@ task<verdict> exchange::origin_failed(std::string_view why, std::uint16_t status
         origin_error_ != errc::timed_out && origin_error_ != errc::stopped)
         co_return verdict::retry;
     if (origin_error_ == errc::stopped) co_return verdict::reset;
+    if (origin_error_ == errc::timed_out && guard_.scope().cancelled() && waits_for_body()) {
+        upload_refused(ended::idle, 408, "the request's body stalled");
+        co_return verdict::close;
+    }
     if (origin_error_ == errc::timed_out) status = 504;
     refused_ = true;
     const verdict refused = co_await session_.refuse(status, why, true);
@@ -252,6 +265,7 @@ task<verdict> exchange::pass_interim() {
     http::h1::write_forward_response(session_.out(), response_.head(),
                                      {.pseudonym = session_.server().group().pseudonym()});
     const bool sent = co_await flush();
+    continued_ |= response_.head().status == 100;
     co_return sent ? verdict::next_request : verdict::reset;
 }
 

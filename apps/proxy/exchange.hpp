@@ -39,6 +39,8 @@ private:
     // The request's way
     task<void> upload();
     task<bool> send_piece(const_bytes piece);
+    // Neither side has said anything for too long: it is the client's turn to.
+    bool waits_for_body() const noexcept;
     // A send to the origin failed.
     void upload_failed(error what) noexcept;
     void upload_refused(ended how, std::uint16_t status, std::string_view why) noexcept;
@@ -71,6 +73,8 @@ private:
     net::pacer* const pace_ = session_.visitor().pace();
     duration owed_down_{};  // before the next read of the answer
     bool reused_;
+    bool reads_body_ = false;         // the upload waits for the client
+    bool continued_ = false;          // the client knows that it is to send its body
     bool origin_spoke_ = false;
     bool refused_ = false;            // we have said that the origin failed; what the upload meets then is not told
     bool answer_begun_ = false;       // bytes of the final answer went to the client

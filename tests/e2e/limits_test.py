@@ -202,8 +202,30 @@ class IdleTime(ProxyTest):
         origin = self.origin(hold)
         with self.client() as client:
             client.send(request("POST", origin.url(), fields=[("Content-Length", "10")]) + b"12345")
-            data = client.read_to_end()
-            self.assertIn(data[:12], (b"", b"HTTP/1.1 408", b"HTTP/1.1 504"))
+            self.assert_own_answer(client.read_response(), 408)
+        origin.wait_until_free()
+
+    def test_whose_turn_it_is_when_neither_says_anything(self):
+        """The client's, but not before the origin has said that it may go on."""
+        def go_on(wire: Wire) -> None:
+            wire.read_head()
+            wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            hold(wire)
+
+        fields = [("Content-Length", "10"), ("Expect", "100-continue")]
+        for script, begun, status in ((hold, b"", 504), (hold, b"1", 408), (go_on, b"", 408)):
+            for _ in range(10 // SCALE):  # which of the two is woken first is chance
+                origin = self.origin(script)
+                with self.client() as client:
+                    client.send(request("POST", origin.url(), fields=fields) + begun)
+                    if script is go_on:
+                        self.assertEqual(client.read_head().status, 100)
+                    self.assert_own_answer(client.read_response(), status)
+                origin.wait_until_free()
+
+    def test_an_origin_that_takes_a_whole_body_and_never_answers_is_504(self):
+        origin = self.origin(hold)
+        self.assert_own_answer(self.ask(request("POST", origin.url(), body=b"12345")), 504)
         origin.wait_until_free()
 
     def test_an_origin_that_never_answers_is_504(self):

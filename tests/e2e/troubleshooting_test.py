@@ -146,6 +146,8 @@ class OwnAnswers(Symptoms):
         site = self.site(lambda asked: response("ok"))
         self.assert_page(self.one(b"", *SHORT)[0], 408)
         self.assert_page(self.one(b"GET http://a/ HTTP/1.1\r\n", *SHORT)[0], 408)
+        stalled = request("POST", site.url(), fields=[("Content-Length", "9")])
+        self.assert_page(self.one(stalled, "--response-timeout-ms", "300")[0], 408)
         post = request("POST", site.url(), body=b"12345")
         self.assert_page(self.one(post, "--max-body-bytes", "4", method="POST")[0], 413)
         self.assert_page(self.one(request("GET", site.url("/" + "x" * 40000)))[0], 414)
