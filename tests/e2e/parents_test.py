@@ -414,6 +414,29 @@ class Configuration(ParentsTest):
                                       r"name\n +two, socks5://two\.test:1080, which gets an address")
         self.assertNotIn("secret", done.stdout)
 
+    def test_explain_says_what_is_lost_on_the_way(self):
+        """A rule about addresses allows nothing when a parent resolves the names; the proxy says the same."""
+        file = self.folder() / "proxy.toml"
+        rules = ('via = "all"\n[[policies]]\nname = "default"\ndefault = "deny"\n[[policies.rules]]\naction = "allow"\n'
+                 'to = ["10.0.0.0/8"]\n[[parents]]\nname = "one"\nurl = "http://127.0.0.1:1"\nresolve = "parent"\n'
+                 '[[parents]]\nname = "two"\nurl = "http://127.0.0.1:2"\nresolve = "%s"\n[[parent_groups]]\n'
+                 'name = "all"\nparents = ["one", "two"]\n')
+        file.write_text(rules % "parent")
+        for more in ((), ("--resolve",)):
+            done = run_program("explain", "https://x.test/", "--config", str(file), *more)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertRegex(done.stdout, r"decision +denied by default of policy")
+            self.assertRegex(done.stdout, r"why +only an address could be allowed, and .* resolved by the parent: one, two")
+        proxy = self.start_proxy("--config", str(file), "--host", "127.0.0.1", threads=1)
+        answer = self.ask(request("CONNECT", "x.test:443"), "CONNECT", proxy)
+        self.assertEqual(answer.status, 403)
+        self.assertIn(b"only an address could be allowed, and parent one resolves the names", answer.body)
+        self.assertEqual(run_program("explain", "https://10.0.0.1/", "--config", str(file)).returncode, 0)
+        file.write_text(rules % "here")
+        done = run_program("explain", "https://x.test/", "--config", str(file))
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertRegex(done.stdout, r"one, \S+, which resolves the name: denied.*\n +two, \S+, which gets an address")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -58,6 +58,38 @@ void say(const policy::decision& one, std::string_view what) {
     if (!one.reason.empty()) std::printf("%-9s %s\n", "why", on_one_line(one.reason).c_str());
 }
 
+// Those that may be asked, in the order of the file.
+std::vector<const policy::parent*> parents_of(const policy::settings& all, std::string_view via) {
+    std::vector<const policy::parent*> found;
+    for (const policy::parent& one : all.parents) {
+        bool meant = one.name == via;
+        for (const policy::parent_group& each : all.parent_groups)
+            meant |=
+                each.name == via && std::find(each.parents.begin(), each.parents.end(), one.name) != each.parents.end();
+        if (meant) found.push_back(&one);
+    }
+    return found;
+}
+
+bool is_name(const policy::question& what) {
+    return policy::destination::from(what.host).what == policy::destination::kind::name;
+}
+
+bool resolves_here(const policy::parent& one, const policy::decision& by) noexcept {
+    return one.resolve == policy::resolving::here || (one.resolve == policy::resolving::automatic && by.by_address);
+}
+
+// Why a name that the rules allow goes nowhere all the same; "": it does not come to that.
+std::string lost_on_its_way(const policy::engine& rules, const policy::decision& by, const policy::question& what) {
+    if (!by.allowed() || !by.needs_address || !by.way || by.way->via.empty() || !is_name(what)) return {};
+    std::string names;
+    for (const policy::parent* one : parents_of(rules.chosen(), by.way->via)) {
+        if (resolves_here(*one, by)) return {};
+        names += (names.empty() ? "" : ", ") + one->name;
+    }
+    return "only an address could be allowed, and names are resolved by the parent: " + names;
+}
+
 void say_way(const policy::engine& rules, const policy::decision& by, const policy::question& what) {
     if (!by.way) return;
     std::string egress;
@@ -68,23 +100,12 @@ void say_way(const policy::engine& rules, const policy::decision& by, const poli
         return;
     }
     std::printf("%-9s via %s%s\n", "way", by.way->via.c_str(), egress.c_str());
-    const policy::settings& all = rules.chosen();
-    const auto say_parent = [&](const policy::parent& one) {
-        const bool name = policy::destination::from(what.host).what == policy::destination::kind::name;
-        const bool here =
-            one.resolve == policy::resolving::here || (one.resolve == policy::resolving::automatic && by.by_address);
-        std::printf("%-9s %s, %s%s\n", "", one.name.c_str(), one.text().c_str(),
-                    !name  ? ""
-                    : here ? ", which gets an address that is resolved and checked here"
-                           : ", which resolves the name");
-    };
-    for (const policy::parent& one : all.parents) {
-        bool meant = one.name == by.way->via;
-        for (const policy::parent_group& each : all.parent_groups)
-            meant |= each.name == by.way->via &&
-                     std::find(each.parents.begin(), each.parents.end(), one.name) != each.parents.end();
-        if (meant) say_parent(one);
-    }
+    for (const policy::parent* one : parents_of(rules.chosen(), by.way->via))
+        std::printf("%-9s %s, %s%s\n", "", one->name.c_str(), one->text().c_str(),
+                    !is_name(what)            ? ""
+                    : resolves_here(*one, by) ? ", which gets an address that is resolved and checked here"
+                    : by.needs_address ? ", which resolves the name: denied, since only an address could be allowed"
+                                       : ", which resolves the name");
 }
 
 task<result<net::dns::address_list>> resolve(io::event_loop& loop, const options& chosen, std::string host,
@@ -136,7 +157,14 @@ int explain(const options& chosen) {
     std::printf("%-9s %s %s:%u from %s%s, listener \"%s\" on %s\n", "request", target->method.c_str(), what.host.data(),
                 what.port, client->text().c_str(), given.user.empty() ? "" : (" as " + on_one_line(given.user)).c_str(),
                 on_one_line(through->name).c_str(), through->where.text().c_str());
-    const policy::decision first = rules.admit(what);
+    policy::decision first = rules.admit(what);
+    if (std::string lost = lost_on_its_way(rules, first, what); !lost.empty()) {
+        first.result = policy::outcome::denied;
+        first.reason = std::move(lost);
+        say(first, "decision");
+        say_way(rules, first, what);
+        return 1;
+    }
     if (first.allowed() && first.by_address && !given.resolve) {
         say(first, "name");
         say_way(rules, first, what);
