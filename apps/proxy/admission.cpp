@@ -48,8 +48,8 @@ task<refusal> admission::ask(std::string_view method, const http::authority& whe
 task<refusal> admission::identify(std::string_view credentials) {
     const std::optional<policy::login> who = policy::parse_basic(credentials);
     if (!who) co_return refusal(407, "the credentials are not of the form Basic, or broken");
-    const result<bool> right =
-        co_await server_.group().passwords().check(rules_, who->user, who->password, server_.loop().now());
+    const result<bool> right = co_await server_.group().passwords().check(rules_, what_.client, who->user,
+                                                                          who->password, server_.loop().now());
     if (!right) co_return refusal(503, "too many credentials are being checked");
     if (!*right) {
         log::info("{} is not the user it says it is: {}", what_.client.text(), on_one_line(who->user));

@@ -41,20 +41,11 @@ bool is_basic(std::string_view scheme) noexcept {
     return true;
 }
 
-// One who waits for a thread, in the books for as long as this lives.
-class waiting_one {
-public:
-    explicit waiting_one(std::atomic<unsigned>& count) noexcept
-        : count_(count), before_(count.fetch_add(1, std::memory_order_relaxed)) {}
-    waiting_one(const waiting_one&) = delete;
-    waiting_one& operator=(const waiting_one&) = delete;
-    ~waiting_one() { count_.fetch_sub(1, std::memory_order_relaxed); }
-    unsigned before() const noexcept { return before_; }
-
-private:
-    std::atomic<unsigned>& count_;
-    const unsigned before_;
-};
+// Who has one address of IPv6 has the 2^64 beside it.
+std::string key_of(const ip_address& client) {
+    const std::size_t size = client.family == io::address_family::ipv6 ? 8 : client.known() ? 4 : 0;
+    return {reinterpret_cast<const char*>(client.octets.data()), size};
+}
 
 }  // namespace
 
@@ -72,7 +63,28 @@ std::optional<login> parse_basic(std::string_view field) {
     return made;
 }
 
-task<result<bool>> credential_checker::check(std::shared_ptr<const engine> rules, std::string user,
+credential_checker::place::place(credential_checker& of, const ip_address& client) : of_(of), client_(key_of(client)) {
+    const std::scoped_lock guard(of_.lock_);
+    if (of_.waiting_ >= of_.options_.waiting_max) return;
+    unsigned& own = of_.waiting_of_[client_];
+    if (own < of_.options_.waiting_per_client_max) {
+        ++own;
+        ++of_.waiting_;
+        taken_ = true;
+    } else if (own == 0) {
+        of_.waiting_of_.erase(client_);
+    }
+}
+
+credential_checker::place::~place() {
+    if (!taken_) return;
+    const std::scoped_lock guard(of_.lock_);
+    --of_.waiting_;
+    const auto own = of_.waiting_of_.find(client_);
+    if (--own->second == 0) of_.waiting_of_.erase(own);
+}
+
+task<result<bool>> credential_checker::check(std::shared_ptr<const engine> rules, ip_address client, std::string user,
                                              std::string password, time_point now) {
     const user_table* table = rules->table_of(user);
     const std::string* stored = table ? table->find(user) : nullptr;
@@ -82,8 +94,8 @@ task<result<bool>> credential_checker::check(std::shared_ptr<const engine> rules
         for (const user_file& each : rules->chosen().users)
             if (!table && each.table && each.table->size() > 0) table = each.table.get();
     if (!table) co_return false;
-    const waiting_one here(waiting_);
-    if (here.before() >= options_.waiting_max) co_return fail(errc::limit_exceeded);
+    const place here(*this, client);
+    if (!here.taken()) co_return fail(errc::limit_exceeded);
     // on its way it may outlive this frame: it holds what it uses
     auto verify = [rules, table, user, password] { return table->verify(user, password); };
     const bool right = co_await threads().run(std::move(verify));

@@ -122,8 +122,9 @@ task<bool> handshake::log_in() {
     bool known = false, busy = false;
     if (come == progress::done) {
         who_.user = given.user;
+        const policy::ip_address client = policy::ip_address::from(who_.client);
         const result<bool> right = co_await server_.group().passwords().check(
-            who_.rules, std::move(given.user), std::move(given.password), server_.loop().now());
+            who_.rules, client, std::move(given.user), std::move(given.password), server_.loop().now());
         known = right && *right;
         busy = !right;
     }
