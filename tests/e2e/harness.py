@@ -77,9 +77,9 @@ class Proxy:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if wait:
-            self._wait_until_listening(log_file)
+            self.wait_until_listening(log_file)
 
-    def _wait_until_listening(self, log_file: Path | None) -> None:
+    def wait_until_listening(self, log_file: Path | None = None) -> None:
         listening = r"listening on (\S+):(\d+)"
         if log_file:
             match = wait_until(lambda: log_file.exists() and re.search(listening, log_file.read_text()), "it listens")

@@ -1,9 +1,11 @@
 """SIGHUP: the rules are read again; nothing that is under way notices, and what is wrong changes nothing."""
 import base64
+import os
 import signal
 import subprocess
 import threading
 import unittest
+from pathlib import Path
 
 from harness import Proxy, ProxyTest
 from origins import echo
@@ -56,6 +58,31 @@ class Reload(ProxyTest):
         self.failures += 1
         proxy.signal(signal.SIGHUP)
         wait_until(lambda: proxy.log_text().count("not reloaded") == self.failures, "it is refused", TIMEOUT)
+
+    @staticmethod
+    def offer(pipe: Path, text: str) -> bool:
+        """Whether somebody reads it."""
+        try:
+            handle = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return False
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        return True
+
+    def test_signals_that_come_before_it_serves_end_nothing(self):
+        """A pipe for a config file: whoever opens it knows that the program reads it."""
+        pipe = self.folder() / "pipe.toml"
+        os.mkfifo(pipe)
+        proxy = self.start_proxy("--config", str(pipe), port=None, wait=False)
+        with open(pipe, "w", encoding="utf-8") as file:
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR1):
+                proxy.signal(number)
+            file.write(rules("127.0.0.1"))
+        proxy.wait_until_listening()
+        wait_until(lambda: self.offer(pipe, rules("localhost")), "the reload asks again", TIMEOUT)
+        proxy.wait_for_log("reloaded: rules")
+        self.assertEqual(self.get(self.site_.url(), proxy).status, 403)
 
     def status(self, proxy: Proxy, host: str) -> int:
         return self.get(f"http://{host}:{self.site_.port}/", proxy).status
