@@ -306,7 +306,6 @@ std::string server_group::set_rules(policy::settings chosen) {
     chosen.listeners = std::move(open);
     for (const policy::listener& each : chosen.listeners)
         if (policy::serves_everybody(chosen, each)) return "listener \"" + each.name + "\" would serve everybody";
-    if (std::string wrong = upstream::prepare_ways(chosen, &rules()->chosen()); !wrong.empty()) return wrong;
     publish(std::move(chosen));
     return {};
 }

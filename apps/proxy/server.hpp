@@ -75,7 +75,8 @@ public:
     // Another number: there are other rules.
     unsigned rules_version() const noexcept { return rules_version_.load(std::memory_order_acquire); }
     // Other rules for whoever comes from now on. The listeners are those that are open: of the given ones only their
-    // policies count, by name. What is wrong, in words, and nothing has changed; "": done. Any thread.
+    // policies count, by name; their ways are prepared (parent_checks.hpp). What is wrong, in words, and nothing has
+    // changed; "": done. Any thread.
     std::string set_rules(policy::settings chosen);
     policy::credential_checker& passwords() noexcept { return passwords_; }
     socks::association_ledger& associations() noexcept { return associations_; }

@@ -46,7 +46,14 @@ task<void> server_group::watch_reload(io::event_loop& loop) {
 // All of the new rules, or, if anything is wrong, all of the old ones.
 task<void> server_group::reload() {
     if (!reader_) reader_ = std::make_unique<thread_pool>(1, "reload");
-    auto read = [self = options_.self] { return read_again(self); };
+    // parents bring their trust in files, too: all that is read is read there
+    auto read = [self = options_.self, before = rules()] {
+        read_again_result made = read_again(self);
+        if (!made.problems.empty()) return made;
+        std::string wrong = upstream::prepare_ways(made.chosen.rules, &before->chosen());
+        if (!wrong.empty()) made.problems.push_back(std::move(wrong));
+        return made;
+    };
     read_again_result now = co_await reader_->run(std::move(read));
     if (now.problems.empty()) {
         const std::string wrong = tls_.check(now.tls);

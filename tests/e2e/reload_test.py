@@ -60,15 +60,35 @@ class Reload(ProxyTest):
         wait_until(lambda: proxy.log_text().count("not reloaded") == self.failures, "it is refused", TIMEOUT)
 
     @staticmethod
-    def offer(pipe: Path, text: str) -> bool:
-        """Whether somebody reads it."""
+    def opened(pipe: Path) -> int | None:
+        """For writing; None: nobody reads it."""
         try:
-            handle = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
-            return False
+            return None
+
+    def offer(self, pipe: Path, text: str, before=lambda: None) -> None:
+        """To whoever reads it next; before: what is done while it waits."""
+        handle = wait_until(lambda: self.opened(pipe), f"{pipe} is read", TIMEOUT)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            before()
             file.write(text)
-        return True
+
+    def test_the_systems_trust_is_not_read_on_the_loop(self):
+        """A new parent over TLS needs it; a pipe in its place shows that nobody waits for it."""
+        pipe = self.folder() / "trust.pem"
+        os.mkfifo(pipe)
+        self.file.write_text(rules("127.0.0.1"))
+        proxy = self.start_proxy("--config", str(self.file), port=None, threads=1,
+                                 variables={"SSL_CERT_FILE": str(pipe)})
+        self.file.write_text(rules("127.0.0.1", more='[[parents]]\nname = "it"\nurl = "https://parent.invalid:1"\n'
+                                                     'check = "none"\n'))
+        proxy.signal(signal.SIGHUP)
+        served = []
+        self.offer(pipe, self.authority().certificate.read_text(),
+                   lambda: served.append(self.get(self.site_.url(), proxy).status))
+        self.assertEqual(served, [200])
+        proxy.wait_for_log("reloaded: rules")
 
     def test_signals_that_come_before_it_serves_end_nothing(self):
         """A pipe for a config file: whoever opens it knows that the program reads it."""
@@ -80,7 +100,7 @@ class Reload(ProxyTest):
                 proxy.signal(number)
             file.write(rules("127.0.0.1"))
         proxy.wait_until_listening()
-        wait_until(lambda: self.offer(pipe, rules("localhost")), "the reload asks again", TIMEOUT)
+        self.offer(pipe, rules("localhost"))
         proxy.wait_for_log("reloaded: rules")
         self.assertEqual(self.get(self.site_.url(), proxy).status, 403)
 
