@@ -29,13 +29,13 @@ def wait_quietly(seconds: float) -> None:
     select.select([], [], [], seconds)
 
 
-def wait_until(condition, what: str, within: float = TIMEOUT):
+def wait_until(condition, what: str, within: float = TIMEOUT, pause: float = 0.01):
     """Returns condition() as soon as it is true."""
     deadline = time.monotonic() + within
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s: {what}")
-        wait_quietly(0.01)
+        wait_quietly(pause)
     return value
 
 
