@@ -1,4 +1,5 @@
 """TLS between clients and the proxy: all protocols over it, certificates of both sides, ends that are told apart."""
+import contextlib
 import hashlib
 import json
 import random
@@ -6,11 +7,13 @@ import shutil
 import signal
 import socket
 import ssl
+import time
 import unittest
 
+from admin_test import AdminTest
 from harness import Proxy, ProxyTest, run_program
-from origins import Authority, echo
-from settings import PROMPT, TIMEOUT
+from origins import Authority, black_hole, echo
+from settings import PROMPT, SCALE, TIMEOUT
 from socks import GRANTED, GREETING, read_reply5, request5
 from wire import Wire, request, response, wait_until
 
@@ -229,6 +232,58 @@ class BadClients(TlsTest):
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             plain.close()
         self.proxy = proxy
+        self.assert_serves()
+
+
+class Gone(AdminTest, TlsTest):
+    """Clients that leave while the proxy dials an origin that does not answer: the dial is their sessions' last."""
+
+    dial_ms = 2500 * SCALE
+
+    def setUp(self) -> None:
+        TlsTest.setUp(self)
+        self.start(*self.certificate("--connect-timeout-ms", str(self.dial_ms)))
+        self.port = self.tls_port(self.proxy)
+
+    def requests(self, port: int) -> list[bytes]:
+        """Each way to ask for a connection; the last is one of SOCKS."""
+        authority = f"127.0.0.1:{port}"
+        return [request("GET", f"http://{authority}/"), request("CONNECT", authority),
+                request("POST", f"http://{authority}/", fields=[("Content-Length", "10")]) + b"half ",
+                request5("127.0.0.1", port)]
+
+    @staticmethod
+    def say_end(client: Wire) -> None:
+        client.socket.settimeout(0)
+        with contextlib.suppress(OSError):
+            client.socket.unwrap()  # close_notify; the proxy's is not waited for
+        client.close()
+
+    @staticmethod
+    def cut(client: Wire) -> None:
+        socket.socket(fileno=client.socket.detach()).close()  # TCP ends, TLS has said nothing
+
+    def test_their_sessions_end_with_the_dial_at_the_latest(self):
+        leaving = []
+        with black_hole() as port:
+            for leave in (Wire.reset, self.cut, self.say_end):
+                leaving += [(leave, self.secure(self.port), text) for text in self.requests(port)]
+            for _, client, text in leaving:
+                if text[0] == 5:
+                    client.send(GREETING)
+                    self.assertEqual(client.read_exactly(2), b"\5\0")
+            for _, client, text in leaving:
+                client.send(text)
+            dialling = self.proxy.sockets_at_start + 2 * len(leaving)
+            wait_until(lambda: self.proxy.socket_count() >= dialling, "it dials for all", pause=0.001)
+            started = time.monotonic()
+            for leave, client, _ in leaving:
+                leave(client)
+            found = self.wait_for_metric("open_connections", 0)
+            self.assertLess(time.monotonic() - started, self.dial_ms / 1000 + PROMPT)
+            self.assertEqual(found["open_tunnels"], 0)
+            self.assertEqual(json.loads(self.fetch("/tunnels").body)["tunnels"], [])
+            self.proxy.assert_nothing_left()
         self.assert_serves()
 
 
