@@ -426,7 +426,8 @@ class Configuration(ParentsTest):
             done = run_program("explain", "https://x.test/", "--config", str(file), *more)
             self.assertEqual(done.returncode, 1, done.stdout)
             self.assertRegex(done.stdout, r"decision +denied by default of policy")
-            self.assertRegex(done.stdout, r"why +only an address could be allowed, and .* resolved by the parent: one, two")
+            self.assertRegex(done.stdout,
+                             r"why +only an address could be allowed, and .* resolved by the parent: one, two")
         proxy = self.start_proxy("--config", str(file), "--host", "127.0.0.1", threads=1)
         answer = self.ask(request("CONNECT", "x.test:443"), "CONNECT", proxy)
         self.assertEqual(answer.status, 403)

@@ -309,8 +309,9 @@ class Record(SocksTest):
 
     def test_groups_are_denied_by_no_rule_of_the_operators(self):
         self.start("--connect-ports", "1-65535")
-        self.say("239.1.2.3", 5000, b"no")
-        self.carry(Echo(self), b"1")
+        there = Echo(self)
+        self.say("239.1.2.3", there.port, b"no")
+        self.carry(there, b"1")
         self.control.close()
         self.assert_record(decision="deny", rule="destination (built in)", bytes_up=1)
 

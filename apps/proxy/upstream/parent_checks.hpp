@@ -32,8 +32,8 @@ private:
 };
 
 // Makes the settings' live parents, of which those that are as before go on as they are. "": done; else what is wrong,
-// an egress address that is none of this machine's as well. Reads the system's trust where a new parent needs it: before
-// the loops, or on a thread of its own.
+// an egress address that is none of this machine's as well. Reads the system's trust where a new parent needs it:
+// before the loops, or on a thread of its own.
 std::string prepare_ways(policy::settings& chosen, const policy::settings* before);
 
 }  // namespace co_wq::proxy::upstream
