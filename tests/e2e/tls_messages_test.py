@@ -1,11 +1,12 @@
 """Messages of TLS 1.3 that come behind the handshake: new keys in pieces, in the middle of everything, and bad ones."""
+import contextlib
 import signal
 import socket
 import threading
 import unittest
 
 from origins import Site, bulk, echo, hold
-from settings import MIB, PROMPT, SCALE, TIMEOUT
+from settings import MIB, PROMPT, SCALE, TIMEOUT, memory
 from socks import GRANTED, GREETING, read_reply5, request5
 from tls_records import (ALERT, CLIENT_HELLO, CLOSE_NOTIFY, DATA, FINISHED, HANDSHAKE, KEY_UPDATE, TICKET,
                          USER_CANCELED, Records, key_update, message, taken)
@@ -239,7 +240,7 @@ class NeverCompleted(ByHand):
         self.assert_serves()
 
     def test_a_drain_ends_it(self):
-        proxy, port = self.start_tls("--drain-timeout-ms", "500")
+        proxy, port = self.start_tls("--drain-timeout-ms", "200")
         self.clients(port)
         proxy.signal(signal.SIGTERM)
         self.assertEqual(proxy.wait(PROMPT), 0)
@@ -284,6 +285,16 @@ class Hostile(ByHand):
         self.assertEqual(self.alert((HANDSHAKE, key_update()), (DATA, b"GET ")), "SSLV3_ALERT_BAD_RECORD_MAC")
         self.assert_serves()
 
+    def test_bytes_that_are_no_record_any_more(self):
+        for text in (b"\x17\3\3\0\0", b"\x17\3\3\0\0" * 1000, b"\x17\3\3\0\1x", b"\x17\3\3\xff\xff", b"\x16\3\3\0\1\0",
+                     b"\x14\3\3\0\1\1", b"\x15\3\3\0\2\1\0", b"\x17\2\0\0\1x", b"GET / HTTP/1.1\r\n\r\n"):
+            client = self.by_hand()
+            with contextlib.suppress(ConnectionError):
+                client.socket.send_raw(text)
+            self.assertEqual(client.ended(), "reset", text)
+            client.close()
+        self.assert_serves()
+
     def test_many_new_keys(self):
         site, origin = self.site(lambda asked: response("ok")), self.origin(echo)
         for ask in (False, True):
@@ -295,6 +306,18 @@ class Hostile(ByHand):
                 client.send(asks)
                 self.assertEqual(client.read_response().body, b"ok")
                 self.assertLess(self.proxy.cpu_seconds() - before, SCALE, "seconds for 1000")
+
+    def test_who_asks_for_new_keys_and_reads_nothing_is_left(self):
+        """When the answers to it, which cannot be sent, have become too many."""
+        origin = self.origin(pour)
+        client = self.tunnel_by_hand(origin.authority)
+        before, memory_before = self.proxy.cpu_seconds(), self.proxy.rss()
+        with self.assertRaises(ConnectionError):
+            for _ in range(2000):
+                client.socket.send_raw(b"".join(client.socket.update_key(True) for _ in range(100)))
+        origin.wait_until_free()
+        self.assertLess(self.proxy.cpu_seconds() - before, 5 * SCALE)
+        self.assertLess(self.proxy.rss() - memory_before, memory(8))
 
     def test_empty_records(self):
         site = self.site(lambda asked: response("ok"))
