@@ -119,7 +119,6 @@ task<verdict> session::refuse_connect(error why, const http::authority& where) {
     std::uint16_t status = 502;
     if (why == errc::timed_out) status = 504;
     if (why == errc::too_many_files || why == errc::no_buffers || why == errc::out_of_memory) status = 503;
-    if (why == errc::address_not_available && why_not_.empty()) status = 503;  // no local port is left
     if (why == errc::permission_denied) status = 403;
     if (why == errc::stopped) {
         note_.down = note_.client_gone ? ended::reset : ended::shutdown;

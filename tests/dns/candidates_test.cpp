@@ -57,7 +57,6 @@ TEST(candidates, a_refusal_says_more_than_an_unreachable_net) {
     EXPECT_GT(weight_of_connect_error(errc::connection_refused), weight_of_connect_error(errc::timed_out));
     EXPECT_GT(weight_of_connect_error(errc::timed_out), weight_of_connect_error(errc::host_unreachable));
     EXPECT_GT(weight_of_connect_error(errc::permission_denied), weight_of_connect_error(errc::network_unreachable));
-    EXPECT_GT(weight_of_connect_error(errc::address_not_available), weight_of_connect_error(errc::network_unreachable));
     EXPECT_GT(weight_of_connect_error(errc::too_many_files), weight_of_connect_error(errc::connection_refused));
 }
 

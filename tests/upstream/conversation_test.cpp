@@ -195,15 +195,5 @@ TEST(conversation, socks_refusals_say_whose_fault_it_is) {
     }
 }
 
-TEST(conversation, want_of_our_own_is_no_fault_of_the_parents) {
-    for (const errc each : {errc::too_many_files, errc::no_buffers, errc::out_of_memory, errc::address_not_available}) {
-        const outcome said = outcome_of(error(each));
-        EXPECT_EQ(said.what, fault::busy) << error(each).message();
-        EXPECT_EQ(said.code, errc::no_buffers) << "503";
-    }
-    EXPECT_EQ(outcome_of(error(errc::connection_refused)).what, fault::parent);
-    EXPECT_EQ(outcome_of(error(errc::permission_denied)).what, fault::denied);
-}
-
 }  // namespace
 }  // namespace co_wq::proxy::upstream

@@ -52,13 +52,13 @@ connect_failure connect_failure_of(error what) noexcept {
         case errc::connection_aborted: return connect_failure::refused;
         case errc::host_unreachable:
         case errc::network_unreachable:
-        case errc::network_down: return connect_failure::unreachable;
+        case errc::network_down:
+        case errc::address_not_available: return connect_failure::unreachable;
         case errc::timed_out: return connect_failure::timeout;
         case errc::permission_denied: return connect_failure::denied;
         case errc::too_many_files:
         case errc::no_buffers:
         case errc::out_of_memory:
-        case errc::address_not_available:  // no port is left
         case errc::limit_exceeded: return connect_failure::resources;
         default: return connect_failure::other;
     }

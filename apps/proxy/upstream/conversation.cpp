@@ -160,9 +160,9 @@ outcome outcome_of(error why) {
         case errc::no_buffers:
         case errc::limit_exceeded:
         case errc::busy:
-        case errc::address_not_available:  // no port is left
         case errc::out_of_memory: return {fault::busy, error(errc::no_buffers), why.message()};
-        case errc::permission_denied: return {fault::denied, error(errc::address_not_available), why.message()};
+        case errc::permission_denied:
+        case errc::address_not_available: return {fault::denied, error(errc::address_not_available), why.message()};
         default: return {fault::parent, why, net::tls::explain(why)};
     }
 }

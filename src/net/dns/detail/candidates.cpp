@@ -57,12 +57,12 @@ int weight_of_connect_error(errc code) noexcept {
         case errc::connection_aborted: return 7;
         case errc::timed_out: return 6;
         case errc::permission_denied: return 5;
-        case errc::address_not_available: return 4;  // no port is left, where a family has any
-        case errc::host_unreachable: return 3;
+        case errc::host_unreachable: return 4;
         case errc::network_unreachable:
-        case errc::network_down: return 2;
-        case errc::not_supported: return 1;
-        default: return 0;
+        case errc::network_down: return 3;
+        case errc::address_not_available:
+        case errc::not_supported: return 2;
+        default: return 1;
     }
 }
 
