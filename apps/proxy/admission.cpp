@@ -60,11 +60,9 @@ task<refusal> admission::identify(std::string_view credentials) {
 }
 
 bool let_through::add(const policy::decision& one) {
-    const bool again = any_ && one.rule == last_rule_ && one.reason == last_reason_;
-    if (again) return false;
+    if (any_ && one.rule == last_) return false;
     if (!std::exchange(any_, true)) rule_ = one.rule;
-    last_rule_ = one.rule;
-    last_reason_ = one.reason;
+    last_ = one.rule;
     return true;
 }
 

@@ -52,13 +52,13 @@ public:
     // The first one's.
     std::string_view rule() const noexcept { return rule_; }
     void clear() noexcept { any_ = false; }
-    // False: it is what was added last. A numeric destination is asked about twice, say.
+    // False: its rule is what was added last. A numeric destination is asked about twice, and a name may have many
+    // addresses.
     bool add(const policy::decision& one);
 
 private:
     bool any_ = false;
-    std::string_view rule_, last_rule_;
-    std::string last_reason_;
+    std::string_view rule_, last_;
 };
 
 // The decision as an answer (403, or 407 for credentials; nothing: go on), and what is denied, or would be in report

@@ -51,7 +51,7 @@ task<verdict> session::answer_in_time(duration most) {
     if (!cut || server_.loop().now() < until) co_return next;
     for (ended* each : {&note_.up, &note_.down})
         if (*each == ended::idle) *each = ended::limit;
-    if (server_.seeing().detailed()) note_.rule = rule_of(limit_kind::request_time);
+    if (server_.seeing().detailed() && note_.decision == decided::allow) note_.rule = rule_of(limit_kind::request_time);
     ++server_.count().limited[static_cast<std::size_t>(limit_kind::request_time)];
     co_return next;
 }

@@ -437,6 +437,15 @@ class Configuration(ParentsTest):
         done = run_program("explain", "https://x.test/", "--config", str(file))
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertRegex(done.stdout, r"one, \S+, which resolves the name: denied.*\n +two, \S+, which gets an address")
+        # and the proxy asks the second one, whose address is judged
+        proxy = self.start_proxy("--config", str(file), "--host", "127.0.0.1", threads=1)
+        answer = self.ask(request("CONNECT", "localhost:443"), "CONNECT", proxy)
+        self.assertEqual(answer.status, 403)
+        self.assertNotIn(b"parent one", answer.body)
+        file.write_text(rules % "parent" + 'when_down = "direct"\n')
+        done = run_program("explain", "https://x.test/", "--config", str(file))
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertRegex(done.stdout, r"resolved by the parent: one, two; directly while none is up")
 
 
 if __name__ == "__main__":

@@ -95,10 +95,12 @@ class Reload(ProxyTest):
         pipe = self.folder() / "pipe.toml"
         os.mkfifo(pipe)
         proxy = self.start_proxy("--config", str(pipe), port=None, wait=False)
-        with open(pipe, "w", encoding="utf-8") as file:
+
+        def signals() -> None:
             for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR1):
                 proxy.signal(number)
-            file.write(rules("127.0.0.1"))
+
+        self.offer(pipe, rules("127.0.0.1"), signals)
         proxy.wait_until_listening()
         self.offer(pipe, rules("localhost"))
         proxy.wait_for_log("reloaded: rules")

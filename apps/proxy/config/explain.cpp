@@ -87,6 +87,10 @@ std::string lost_on_its_way(const policy::engine& rules, const policy::decision&
         if (resolves_here(*one, by)) return {};
         names += (names.empty() ? "" : ", ") + one->name;
     }
+    const auto directly = [&by](const policy::parent_group& one) {
+        return one.name == by.way->via && one.direct_when_down;
+    };
+    if (std::ranges::any_of(rules.chosen().parent_groups, directly)) names += "; directly while none is up";
     return "only an address could be allowed, and names are resolved by the parent: " + names;
 }
 

@@ -73,10 +73,10 @@ public:
         (up ? progress_.bytes_forth : progress_.bytes_back) += size;
     }
     void finish(const net::pump_result& done) noexcept;
-    // A limit ended it.
+    // A limit ended it. The rule that denied, or would have denied, says more.
     void limited(std::string_view rule) {
         note_.ends(ended::limit, ended::limit);
-        note_.rule = rule;
+        if (note_.decision == decided::allow) note_.rule = rule;
     }
     // What was decided about a part of it: the gravest stands, and of those the first.
     void judged(decided what, std::string_view rule, std::string_view detail) {

@@ -228,7 +228,7 @@ task<result<net::tls::connection>> handshake::dial() {
     address_filter may = [this](const io::socket_address& peer) {
         judged_ = judge_address(about(), peer);
         if (judged_.reported) (void)tell(about(), judged_);
-        note_decision(judged_.rule);
+        if (judged_.allowed()) note_decision(judged_.rule);
         return judged_.allowed();
     };
     result<net::tls::connection> made =

@@ -49,6 +49,10 @@ bool path_finder::resolves_here(const live_parent& one) const noexcept {
     }
 }
 
+bool path_finder::may_have_name(const live_parent& one) const noexcept {
+    return asked_.where.kind != http::host_kind::name || !asked_.needs_address || resolves_here(one);
+}
+
 task<result<void>> path_finder::find() {
     deadline_ = saturating_add(server_.loop().now(), server_.limit().connect_timeout);
     const result<void> done = co_await with_deadline(deadline_, find_path());
@@ -72,14 +76,22 @@ task<result<void>> path_finder::find_path() {
     }
     failure_ = outcome(fault::busy, error(errc::no_buffers), "no parent of " + group->name() + " is up");
     const parents order = group->order(asked_.where.host, server_.loop().now());
+    bool passed_over = false;  // one that is up
     for (std::size_t tried = 0; tried < order.size(); ++tried) {
+        if (!may_have_name(*order[tried])) {
+            if (std::exchange(passed_over, true)) continue;
+            failure_ =
+                outcome(fault::denied, error(errc::permission_denied),
+                        "only an address could be allowed, and parent " + order[tried]->name() + " resolves the names");
+            continue;
+        }
         if (tried > 0) server_.count().parent_retries.add(1);
         others_follow_ = tried + 1 < order.size() || group->direct_when_down();
         const bool there = co_await try_parent(*group, order[tried]);
         if (there) co_return result<void>();
         if (!another_parent_may(failure_) || server_.loop().now() >= deadline_) break;
     }
-    if (group->direct_when_down() && another_parent_may(failure_) && server_.loop().now() < deadline_) {
+    if (group->direct_when_down() && !passed_over && another_parent_may(failure_) && server_.loop().now() < deadline_) {
         log::debug("{}: directly, since {}", asked_.where.host, failure_.why);
         const result<void> done = co_await go_directly();
         co_return done;
@@ -138,9 +150,6 @@ task<bool> path_finder::try_parent(const parent_group& group, const std::shared_
         }
         co_return false;
     }
-    if (asked_.where.kind == http::host_kind::name && asked_.needs_address)
-        co_return fails({fault::denied, error(errc::permission_denied),
-                         "only an address could be allowed, and parent " + one->name() + " resolves the names"});
     if (asked_.what != purpose::tunnel) {
         found_.to_proxy = one->speaks_http();
         // the number tells it from a parent that had this name before

@@ -77,6 +77,8 @@ private:
     task<bool> resolve();
     bool take_kept(std::string name);
     bool resolves_here(const live_parent& one) const noexcept;
+    // Or no name is asked for. It is passed over if not.
+    bool may_have_name(const live_parent& one) const noexcept;
     bool fails(outcome what);
     std::string from_where() const;
 
