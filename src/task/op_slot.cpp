@@ -1,6 +1,7 @@
 #include "task/op_slot.hpp"
 
 #include <cstdio>
+#include <memory>
 #include <new>
 
 #include "task/op_waiter.hpp"
@@ -42,12 +43,17 @@ op_slab::~op_slab() {
     CO_WQ_ASSERT(live_ == 0, "a slab dies only when no operation is in flight");
     for (chunk* page : chunks_) {
         for (std::uint32_t place = 1; place < chunk_slots; ++place) page->slot(place).~op_slot();
-        delete page;
+        page->~chunk();
     }
+    for (std::size_t first = 0; first < chunks_.size(); first += chunks_at_once)
+        std::allocator<chunk>().deallocate(chunks_[first], chunks_at_once);
 }
 
 void op_slab::grow() {
-    auto* page = new chunk;
+    const bool more = chunks_.size() % chunks_at_once == 0;
+    if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size() + chunks_at_once);
+    void* const memory = more ? std::allocator<chunk>().allocate(chunks_at_once) : chunks_.back() + 1;
+    auto* page = ::new (memory) chunk;
     page->slab = this;
     const auto base = static_cast<std::uint32_t>(chunks_.size()) * chunk_slots;
     chunks_.push_back(page);

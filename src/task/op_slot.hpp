@@ -189,6 +189,9 @@ private:
         }
     };
     static_assert(sizeof(chunk) == 4096);
+    // Chunks come several at a time, and are touched one by one as they are needed: an allocator that is asked for one
+    // aligned page wastes another one on it.
+    static constexpr std::size_t chunks_at_once = 16;
 
     static void run(worknode& node) noexcept;
     void fire(op_slot& slot) noexcept;

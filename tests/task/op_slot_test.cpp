@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
+#include <vector>
 
 #include "task/op_waiter.hpp"
 #include "task/sync_wait.hpp"
@@ -120,6 +122,28 @@ TEST(op_slot_death, any_other_transition_is_reported) {
             SCOPED_TRACE(std::string(name_of(from)) + " " + name_of(what));
             EXPECT_DEATH(one_slot(from).act(what), std::string("recv #1 in state ") + name_of(from));
         }
+    }
+}
+
+// Chunks of slots come several at a time: every slot of each of them knows its slab and is found by its tag.
+TEST(op_slot, very_many_know_their_slab_and_are_found) {
+    bare_workqueue queue;
+    op_slab& slab = queue.slots();
+    nobody waiter;
+    constexpr std::size_t many = 64 * 50 + 1;
+    for (int round = 0; round < 2; ++round) {
+        std::vector<op_slot*> all;
+        std::set<op_slot*> different;
+        for (std::size_t i = 0; i < many; ++i) all.push_back(&slab.fill(op_kind::recv, &waiter));
+        for (op_slot* one : all) {
+            ASSERT_EQ(&one->slab(), &slab);
+            ASSERT_EQ(slab.find(one->tag()), one);
+            different.insert(one);
+        }
+        EXPECT_EQ(different.size(), many);
+        EXPECT_EQ(slab.live(), many);
+        for (op_slot* one : all) slab.withdraw(*one);
+        EXPECT_EQ(slab.live(), 0u);
     }
 }
 
