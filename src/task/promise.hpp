@@ -69,8 +69,8 @@ protected:
 };
 
 namespace detail {
-// What await_transform gives co_await: g++ 12 copies an awaiter that is returned by reference (and these cannot be
-// copied), so a forwarding value stands for it. It costs nothing once inlined.
+// What await_transform gives co_await where the awaiter itself cannot be given: g++ 12 copies one that is returned by
+// reference (and these cannot be copied), so a forwarding value stands for it. It costs a pointer in the frame.
 template <class Awaiter>
 class awaiter_ref {
 public:
@@ -98,8 +98,10 @@ extern constinit thread_local promise_base* running_frame;
 // Whether symmetric transfer is a tail call. If not, long runs of synchronous completions go through the queue.
 #if defined(__GNUC__) && !defined(__clang__)
 inline constexpr bool bounded_transfer = true;
+inline constexpr bool copies_awaiters = true;
 #else
 inline constexpr bool bounded_transfer = false;
+inline constexpr bool copies_awaiters = false;
 #endif
 }  // namespace detail
 
@@ -135,7 +137,7 @@ public:
     decltype(auto) await_transform(Awaitable&& awaitable,
                                    std::source_location where = std::source_location::current()) noexcept {
         where_ = where;
-        if constexpr (detail::awaiter_itself<Awaitable>) {
+        if constexpr (detail::copies_awaiters && detail::awaiter_itself<Awaitable>) {
             return detail::awaiter_ref<std::remove_reference_t<Awaitable>>(awaitable);
         } else {
             return static_cast<Awaitable&&>(awaitable);
