@@ -9,7 +9,7 @@ namespace co_wq::io {
 
 io_awaiter::io_awaiter(const awaiter_ops& ops, descriptor_ref where, op_kind kind, op_detail detail, void* data,
                        std::size_t length) noexcept
-    : op_waiter(ops, &cancelled), where_(where), kind_(kind), detail_(detail) {
+    : op_waiter(ops, &cancelled), kind_(kind), detail_(detail), where_(where) {
     CO_WQ_REQUIRE(where.entry, "the socket is open");
     io_.data = data;
     io_.length = static_cast<std::uint32_t>(length > 0x7fffffff ? 0x7fffffff : length);

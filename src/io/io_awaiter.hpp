@@ -48,10 +48,10 @@ private:
     std::unexpected<error> failure() const noexcept;
     static void cancelled(cancel_node& self, errc reason, list& more) noexcept;
 
-    descriptor_ref where_;
-    op_kind kind_;
+    op_kind kind_;  // these three lie behind op_waiter's last member
     op_detail detail_;
     errc reason_ = errc::stopped;
+    descriptor_ref where_;
 };
 
 }  // namespace co_wq::io

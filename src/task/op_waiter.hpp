@@ -18,9 +18,9 @@ protected:
         : awaiter_base(ops), cancel_node(on_cancel) {}
     ~op_waiter() = default;  // derived classes release their slot: only they know who holds it
 
-    std::int32_t result_ = 0;
     op_slot* slot_ = nullptr;
     op_slot::io_payload io_{};
+    std::int32_t result_ = 0;  // last: derived classes have room for 4 bytes behind it
 
 private:
     friend class op_slab;
