@@ -14,6 +14,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <tuple>
@@ -48,16 +49,22 @@ public:
 
 protected:
     fan_out(cancel_scope& scope, std::span<promise_base*> children, mode how) noexcept
-        : awaiter_base(ops), children_(children), mode_(how), cancel_(scope) {}
+        : awaiter_base(ops),
+          children_(children.data()),
+          count_(static_cast<std::uint32_t>(children.size())),
+          mode_(how),
+          cancel_(scope) {
+        CO_WQ_REQUIRE(children.size() < none, "a fan-out has fewer than 2^32 children");
+    }
     ~fan_out();
 
     // True: suspended. False: everything has ended already.
     bool start(promise_base& parent);
 
-    std::size_t winner() const noexcept { return winner_; }
+    std::uint32_t winner() const noexcept { return winner_; }
     void leave() noexcept { exit(); }
     void destroy_children() noexcept;
-    static constexpr std::size_t none = ~std::size_t{0};
+    static constexpr std::uint32_t none = ~std::uint32_t{0};
 
 private:
     static promise_base* take_child(awaiter_base& self) noexcept;
@@ -65,9 +72,12 @@ private:
     static promise_base* child_at(const awaiter_base& self, std::size_t index) noexcept;
     static constexpr awaiter_ops ops{"when_all or when_any", &take_child, &child_done, &child_at, nullptr};
 
-    std::span<promise_base*> children_;
-    std::size_t running_ = 0;
-    std::size_t winner_ = none;  // the first that ended (any) or threw (all)
+    std::span<promise_base*> children() const noexcept { return {children_, count_}; }
+
+    promise_base** children_;  // a frame holds us for as long as they run: no word is wasted
+    std::uint32_t count_;
+    std::uint32_t running_ = 0;
+    std::uint32_t winner_ = none;  // the first that ended (any) or threw (all)
     mode mode_;
     bool starting_ = false;
     task_env env_;
