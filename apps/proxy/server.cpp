@@ -180,7 +180,7 @@ task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener)
     const bool begun = co_await std::move(first);
     if (!begun && loop_.now() >= until) note_end_of_life(*this, live.get());
     if (!begun) co_return;
-    const std::string name = std::move(plan->name);
+    const std::unique_ptr<const std::string> name = std::move(plan->name);
     plan.reset();
     ++count().tunnels;
     const net::pump_options how{.idle_timeout = limit().idle_timeout, .pace = visitor.pace()};
@@ -192,7 +192,8 @@ task<void> proxy_server::serve(net::tcp_stream accepted, std::uint32_t listener)
     if (over) note_end_of_life(*this, live.get());
     if (!over) both.done();
     if (live) live->finish(done);
-    log::debug("tunnel {}: {} bytes up ({}), {} down ({})", name, done.forth.bytes, net::name_of(done.forth.end),
+    if (!name) co_return;
+    log::debug("tunnel {}: {} bytes up ({}), {} down ({})", *name, done.forth.bytes, net::name_of(done.forth.end),
                done.back.bytes, net::name_of(done.back.end));
 }
 

@@ -453,7 +453,7 @@ std::unique_ptr<tunnel_plan> session::plan_tunnel(net::tls::connection origin, c
     plan->to_origin = std::move(input_);
     plan->to_client = std::move(behind);
     plan->parent = std::move(parent);
-    if (log::enabled(log::level::debug)) plan->name = name_of(where);
+    if (log::enabled(log::level::debug)) plan->name = std::make_unique<const std::string>(name_of(where));
     return plan;
 }
 

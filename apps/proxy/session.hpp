@@ -41,7 +41,7 @@ struct tunnel_plan {
     net::tls::connection origin;
     io::lease to_origin;  // bytes that came right behind the CONNECT
     io::lease to_client;  // bytes that came right behind a 101, or a parent's answer to a CONNECT
-    std::string name;
+    std::unique_ptr<const std::string> name;  // null: nobody is told
     std::unique_ptr<socks::association> relay;  // instead of a tunnel
     live_tunnel_ptr live{};  // null: nobody looks
     upstream::hold parent{};  // what it goes through
