@@ -94,7 +94,9 @@ error from_errno(int os_code) noexcept {
         {ECONNABORTED, errc::connection_aborted},
         {EPIPE, errc::broken_pipe},
         {EHOSTUNREACH, errc::host_unreachable},
+#ifdef EHOSTDOWN
         {EHOSTDOWN, errc::host_unreachable},
+#endif
         {ENETUNREACH, errc::network_unreachable},
         {ENETDOWN, errc::network_down},
         {EADDRINUSE, errc::address_in_use},
@@ -106,7 +108,9 @@ error from_errno(int os_code) noexcept {
         {ENOSYS, errc::not_supported},
         {EMFILE, errc::too_many_files},
         {ENFILE, errc::too_many_files},
+#ifdef ETOOMANYREFS
         {ETOOMANYREFS, errc::too_many_files},  // sent over local sockets, and not received yet
+#endif
         {EMSGSIZE, errc::message_too_long},
         {EDESTADDRREQ, errc::invalid_argument},
         {ENOBUFS, errc::no_buffers},
@@ -117,7 +121,9 @@ error from_errno(int os_code) noexcept {
         {ENOENT, errc::not_found},
         {EEXIST, errc::already_exists},
         {ENOSPC, errc::no_space},
+#ifdef EDQUOT
         {EDQUOT, errc::no_space},
+#endif
         {EISDIR, errc::is_directory},
         {ENOTDIR, errc::not_directory},
         {ENOTEMPTY, errc::not_empty},
@@ -128,7 +134,9 @@ error from_errno(int os_code) noexcept {
         {ELOOP, errc::too_many_links},
         {EMLINK, errc::too_many_links},
         {EIO, errc::device_error},
+#ifdef ESTALE
         {ESTALE, errc::changed},  // removed on the server of a network file system
+#endif
         {ENODEV, errc::device_gone},
     };
     for (const row& entry : table)

@@ -106,7 +106,7 @@ private:
 // Our word for a code, as error::message() uses it.
 std::string_view name_of(errc code) noexcept;
 
-// The one table from errno values (Linux) to ours.
+// The one table from errno values to ours. (That of Windows' own numbers is behind base/os.)
 error from_errno(int os_code) noexcept;
 
 }  // namespace co_wq

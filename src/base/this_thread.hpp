@@ -9,6 +9,10 @@
 #include <atomic>
 #include <thread>
 
+#if defined(CO_WQ_WAITS_BY_SYSTEM)  // those of std::atomic lose wake-ups there
+#include "base/os/wait.hpp"
+#endif
+
 namespace co_wq::detail {
 
 // An address that no other living thread gets, a multiple of 8.
@@ -33,12 +37,20 @@ inline void spin_pause(unsigned round) noexcept {
 // Returns once word is not seen any more; acquire.
 template <class T>
 void wait_while(const std::atomic<T>& word, T seen) noexcept {
+#if defined(CO_WQ_WAITS_BY_SYSTEM)
+    while (word.load(std::memory_order_acquire) == seen) os::wait_while_equal(&word, &seen, sizeof seen);
+#else
     word.wait(seen, std::memory_order_acquire);
+#endif
 }
 // Who changed word wakes those that wait for it.
 template <class T>
 void wake_all(std::atomic<T>& word) noexcept {
+#if defined(CO_WQ_WAITS_BY_SYSTEM)
+    os::wake_all(&word);
+#else
     word.notify_all();
+#endif
 }
 
 }  // namespace co_wq::detail

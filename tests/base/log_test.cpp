@@ -2,29 +2,20 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "support/temp_folder.hpp"
 
 using namespace co_wq;
 
 namespace {
 
 struct log_file : ::testing::Test {
-    std::filesystem::path folder;
+    test::temp_folder folder;
 
-    void SetUp() override {
-        std::string name = (std::filesystem::temp_directory_path() / "co_wq_log_XXXXXX").string();
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        folder = name;
-        ASSERT_TRUE(log::configure({.file = folder / "log", .append = false, .console = false}));
-    }
-
-    void TearDown() override {
-        ASSERT_TRUE(log::configure({}));
-        std::filesystem::remove_all(folder);
-    }
+    void SetUp() override { ASSERT_TRUE(log::configure({.file = folder / "log", .append = false, .console = false})); }
+    void TearDown() override { ASSERT_TRUE(log::configure({})); }
 
     // What was written, without its time.
     std::string text() const {

@@ -24,8 +24,15 @@ class Dev(unittest.TestCase):
     def test_help_lists_the_commands(self):
         done = dev("help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        for command in ("run", "build", "test", "check", "fmt", "bench", "ci"):
+        for command in ("run", "build", "test", "check", "fmt", "bench", "windows", "ci"):
             self.assertIn(f"\n  {command} ", done.stdout)
+
+    def test_wine_says_what_it_wants(self):
+        for arguments in ((), ("--during",)):
+            with self.subTest(arguments):
+                done = dev(*arguments, script=REPOSITORY / "tools/wine")
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                self.assertTrue(done.stderr.startswith("usage: tools/wine "))
 
     def test_a_checkout_without_the_proxy_says_so_from_a_path_with_spaces(self):
         with tempfile.TemporaryDirectory(suffix=" with spaces") as folder:

@@ -17,8 +17,10 @@ class Systems(CheckTest):
                                       "void f() { file.close(); ns::read(1); this->send(2); }\n// ::close(fd)\n"})
 
     def test_system_headers_are_refused(self):
-        self.refuses({"src/net/a.hpp": "#include <sys/socket.h>\n# include <unistd.h>\n#include <windows.h>\n"},
-                     "src/net/a.hpp:1: sys/socket.h", "src/net/a.hpp:2: unistd.h", "src/net/a.hpp:3: windows.h")
+        self.refuses({"src/net/a.hpp": "#include <sys/socket.h>\n# include <unistd.h>\n#include <windows.h>\n"
+                                       "#include <psapi.h>\n"},
+                     "src/net/a.hpp:1: sys/socket.h", "src/net/a.hpp:2: unistd.h", "src/net/a.hpp:3: windows.h",
+                     "src/net/a.hpp:4: psapi.h")
 
     def test_system_calls_are_refused(self):
         self.refuses({"apps/proxy/a.cpp": "void f() {\n    ::close(3);\n    g(::epoll_wait(1, 0, 0, 0));\n}\n"},

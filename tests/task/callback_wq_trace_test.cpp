@@ -16,9 +16,9 @@ TEST(callback_wq_trace, prints_one_line_per_post_drain_and_fire) {
     strand.post([] {});
     queue.run_ready();
     const std::string text = testing::internal::GetCapturedStderr();
-    const auto post = text.find("co_wq: callback_wq 'traced': post 0x");
-    const auto drain = text.find("co_wq: callback_wq 'traced': drain 0x");
-    const auto fire = text.find("co_wq: callback_wq 'traced': fire 0x");
+    const auto post = text.find("co_wq: callback_wq 'traced': post ");
+    const auto drain = text.find("co_wq: callback_wq 'traced': drain ");
+    const auto fire = text.find("co_wq: callback_wq 'traced': fire ");
     EXPECT_LT(post, drain);
     EXPECT_LT(drain, fire);
     EXPECT_NE(fire, std::string::npos);

@@ -17,7 +17,7 @@ SYSTEM_HEADER = re.compile(
     r"(sys|linux|netinet|arpa|net|asm|bits)/[^/]*\.h|"
     r"(unistd|fcntl|poll|signal|pthread|sched|dirent|netdb|dlfcn|execinfo|ifaddrs|termios|pwd|grp|spawn|syslog|"
     r"ucontext|liburing|windows|winsock2?|ws2tcpip|mswsock|processthreadsapi|errno|aio|mqueue|semaphore|glob)\.h|"
-    r"csignal|liburing/.*", re.IGNORECASE)
+    r"(winternl|psapi|bcrypt|dbghelp|iphlpapi)\.h|csignal|liburing/.*", re.IGNORECASE)
 SYSTEM_MACRO = re.compile(
     r"^[ \t]*#[ \t]*(?:el)?if.*?\b(_?_?linux_?_?|_WIN32|_WIN64|WIN32|__MINGW\w+|__APPLE__|__\w+BSD__|__unix__|_MSC_VER|"
     r"__ANDROID__)\b", re.MULTILINE)

@@ -7,7 +7,10 @@
 // Threads:    one at a time. A regular file on a disk that hangs keeps the caller.
 // Errors:     as open(2) and write(2): no_space, file_too_large (with SIGXFSZ blocked or ignored), device_error,
 //             broken_pipe; not_found or other for a fifo without a reader.
-// Source:     open(2), write(2), poll(2), pipe(7).
+// Windows:    the path is UTF-8; it may name a pipe. Others may rename and remove the file meanwhile; its folder says
+//             who may read it. A call that waits for a reader is called off: what the reader took of its piece of
+//             4 KiB until then comes again. There is no limit on a file's size for a process.
+// Source:     open(2), write(2), poll(2), pipe(7); CreateFileW ("FILE_APPEND_DATA"), CancelSynchronousIo.
 //
 //   auto file = os::append_file::open("access.log");        // "-": standard output
 //   result<std::size_t> put = file->append(lines, 100ms);   // 0: no room now

@@ -4,6 +4,8 @@
 // Guarantees: at least 1. The smaller one of its affinity (sched_getaffinity(2)) and its CPU quota, which containers
 //             have: cpu.max of cgroup v2 (Linux 4.15), cpu.cfs_quota_us of v1, of its own group and those above it,
 //             rounded up. What cannot be read limits nothing.
+//             Windows: the smaller one of its affinity, or the processors of its groups if it has several, and the
+//             hard limit of the job it is in, rounded up. There are no control groups: quota_cores is 0.
 // Threads:    any; it reads files and may block, so call it at the start.
 #pragma once
 

@@ -1,4 +1,4 @@
-// The machine's own name (gethostname(2)); empty when the system does not say.
+// The machine's own name (gethostname(2); Windows: its DNS name without the domain). Empty: the system does not say.
 #pragma once
 
 #include <string>

@@ -3,8 +3,11 @@
 // For:        programs that would rather refuse work than be killed for want of memory.
 // Threads:    memory_gauge: any, once it is made. The others: any.
 // Errors:     what cannot be learnt is 0 (resident) or nothing (allowed).
+// Windows:    resident is the working set. Allowed is the smaller of physical memory and the limits of the job the
+//             process is in, which count what is committed. control_group_memory is nothing: there are none.
 // Source:     proc_pid_statm(5), cgroups(7), the kernel's cgroup-v2.rst ("memory.max") and cgroup-v1/memory.rst
-//             ("memory.limit_in_bytes"), malloc_trim(3).
+//             ("memory.limit_in_bytes"), malloc_trim(3);
+//             PROCESS_MEMORY_COUNTERS, JOBOBJECT_EXTENDED_LIMIT_INFORMATION, _heapmin.
 //
 //   os::memory_gauge gauge;
 //   if (gauge.resident_bytes() > os::allowed_memory().value_or(0) / 2) shed();
@@ -28,8 +31,8 @@ public:
     std::uint64_t resident_bytes() const noexcept;
 
 private:
-    int handle_ = -1;
-    std::uint64_t page_bytes_ = 0;
+    [[maybe_unused]] int handle_ = -1;
+    [[maybe_unused]] std::uint64_t page_bytes_ = 0;
 };
 
 // The smaller of physical memory and the limits of this process's control groups, those above them included.

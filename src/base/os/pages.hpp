@@ -4,7 +4,8 @@
 // Requires:   sizes that are powers of two.
 // Threads:    any.
 // Errors:     null: there is no memory.
-// Source:     mmap(2), madvise(2).
+// Windows:    pages that are dropped stay committed: they cost room in the paging file's account, but no memory.
+// Source:     mmap(2), madvise(2); VirtualAlloc ("MEM_RESET"), VirtualUnlock.
 #pragma once
 
 #include <cstddef>
