@@ -61,7 +61,7 @@ TEST(append_file, a_name_need_not_be_ascii) {
     ASSERT_TRUE(file) << file.error().message();
     EXPECT_EQ(file->append("x", 0ms), 1u);
     const std::filesystem::directory_iterator first(folder.path());
-    EXPECT_EQ(first->path().filename().u8string(), name);
+    EXPECT_TRUE(first->path().filename().u8string() == name);  // Debian's GoogleTest prints none of these
 }
 
 TEST(append_file, what_cannot_be_opened_says_why) {
