@@ -56,18 +56,30 @@ private:
 
 namespace detail {
 
-task<step_result> pause(tunnel& both, duration owed) {
+task<result<void>> pause(tunnel& both, duration owed) {
     const duration step = both.touch_interval();
     const time_point until = saturating_add(both.loop().now(), owed);
     for (time_point now = both.loop().now(); now < until; now = both.loop().now()) {
         const result<void> slept = co_await sleep_for(std::min(step, until - now));
-        if (!slept) co_return stop(slept.error());
+        if (!slept) co_return slept;
         both.touch();
     }
+    co_return result<void>();
+}
+
+task<step_result> pause_only(tunnel& both, duration owed) {
+    const result<void> paused = co_await pause(both, owed);
+    if (!paused) co_return stop(paused.error());
     co_return step_result{true, end_reason::eof};
 }
 
-task<step_result> splice(tunnel& both, tcp_stream& from, tcp_stream& to, std::uint64_t& count) {
+task<step_result> pause_and_splice(tunnel& both, tcp_stream& from, tcp_stream& to, std::uint64_t& count, duration owed,
+                                   bool splice) {
+    if (owed > duration::zero()) {
+        const result<void> paused = co_await pause(both, owed);
+        if (!paused) co_return stop(paused.error());
+    }
+    if (!splice) co_return step_result{true, end_reason::eof};
     // wait without holding a pipe
     if (!from.socket().maybe_readable()) {
         const result<void> ready = co_await from.socket().ready(io::direction::read);
