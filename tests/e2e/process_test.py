@@ -377,7 +377,7 @@ class Descriptors(ProxyTest):
         pass
 
     def start_short(self, site, authority: str) -> Proxy:
-        """With few descriptors. UBSan needs some when it sees the first object of a class, else it calls it a bad one."""
+        """With few descriptors. UBSan needs some when it first sees a class, else it calls the object a bad one."""
         proxy = self.start_proxy(descriptors=64, threads=1)
         self.assertEqual(self.get(site.url(), proxy).body, b"ok")
         self.tunnel(authority, proxy=proxy).close()
