@@ -13,7 +13,7 @@ protected:
         set(group + "/cpu.cfs_quota_us", quota);
         set(group + "/cpu.cfs_period_us", "100000");
     }
-    unsigned cores(const std::string& membership) const { return os::quota_cores(membership, mount); }
+    unsigned cores(const std::string& membership) const { return os::quota_cores(membership, mount()); }
 };
 
 TEST_F(quota_tree, a_quota_is_rounded_up) {

@@ -3,31 +3,26 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "support/temp_folder.hpp"
 
 namespace co_wq::test {
 
 class group_tree : public ::testing::Test {
 protected:
-    void SetUp() override {
-        std::string name = (std::filesystem::temp_directory_path() / "co_wq_groups_XXXXXX").string();
-        ASSERT_NE(::mkdtemp(name.data()), nullptr);
-        mount = name;
-    }
-    void TearDown() override {
-        if (!mount.empty()) std::filesystem::remove_all(mount);
-    }
-
     void set(const std::string& file, const std::string& text) const {
-        const std::filesystem::path path = std::filesystem::path(mount) / file;
+        const std::filesystem::path path = folder_.path() / file;
         std::filesystem::create_directories(path.parent_path());
         std::ofstream(path) << text << '\n';
     }
 
-    std::string mount;
+    std::string mount() const { return folder_.path().string(); }
+
+private:
+    temp_folder folder_;
 };
 
 }  // namespace co_wq::test

@@ -13,7 +13,7 @@ namespace {
 
 struct memory_tree : test::group_tree {
     std::optional<std::uint64_t> of(const std::string& membership) const {
-        return os::control_group_memory(membership, mount);
+        return os::control_group_memory(membership, mount());
     }
 };
 

@@ -1,5 +1,7 @@
 #include "proxy/upstream/path_finder.hpp"
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "proxy/dialling.hpp"
 #include "proxy/session.hpp"
@@ -75,23 +77,23 @@ task<result<void>> path_finder::find_path() {
         if (!where || !may_(*where)) co_return fail(errc::permission_denied);
     }
     failure_ = outcome(fault::busy, error(errc::no_buffers), "no parent of " + group->name() + " is up");
-    const parents order = group->order(asked_.where.host, server_.loop().now());
-    bool passed_over = false;  // one that is up
+    parents order = group->order(asked_.where.host, server_.loop().now());
+    const auto passed_over = [this](const std::shared_ptr<live_parent>& one) { return !may_have_name(*one); };
+    const auto lost = std::find_if(order.begin(), order.end(), passed_over);
+    const bool all_may = lost == order.end();
+    if (!all_may) {
+        failure_ = outcome(fault::denied, error(errc::permission_denied),
+                           "only an address could be allowed, and parent " + (*lost)->name() + " resolves the names");
+        std::erase_if(order, passed_over);
+    }
     for (std::size_t tried = 0; tried < order.size(); ++tried) {
-        if (!may_have_name(*order[tried])) {
-            if (std::exchange(passed_over, true)) continue;
-            failure_ =
-                outcome(fault::denied, error(errc::permission_denied),
-                        "only an address could be allowed, and parent " + order[tried]->name() + " resolves the names");
-            continue;
-        }
         if (tried > 0) server_.count().parent_retries.add(1);
         others_follow_ = tried + 1 < order.size() || group->direct_when_down();
         const bool there = co_await try_parent(*group, order[tried]);
         if (there) co_return result<void>();
         if (!another_parent_may(failure_) || server_.loop().now() >= deadline_) break;
     }
-    if (group->direct_when_down() && !passed_over && another_parent_may(failure_) && server_.loop().now() < deadline_) {
+    if (group->direct_when_down() && all_may && another_parent_may(failure_) && server_.loop().now() < deadline_) {
         log::debug("{}: directly, since {}", asked_.where.host, failure_.why);
         const result<void> done = co_await go_directly();
         co_return done;
