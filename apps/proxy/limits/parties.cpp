@@ -43,9 +43,4 @@ std::size_t party_table::size() const {
     return all;
 }
 
-std::string key_of(const policy::ip_address& client) {
-    const std::size_t size = client.family == io::address_family::ipv6 ? 8 : 4;
-    return {reinterpret_cast<const char*>(client.octets.data()), size};
-}
-
 }  // namespace co_wq::proxy

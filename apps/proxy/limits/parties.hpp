@@ -75,7 +75,4 @@ private:
     std::array<std::unique_ptr<shard>, shards> shards_;
 };
 
-// A client's: an IPv4 address, or the first 64 bits of an IPv6 one, which are one household's or more.
-std::string key_of(const policy::ip_address& client);
-
 }  // namespace co_wq::proxy

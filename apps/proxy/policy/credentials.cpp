@@ -41,12 +41,6 @@ bool is_basic(std::string_view scheme) noexcept {
     return true;
 }
 
-// Who has one address of IPv6 has the 2^64 beside it.
-std::string key_of(const ip_address& client) {
-    const std::size_t size = client.family == io::address_family::ipv6 ? 8 : client.known() ? 4 : 0;
-    return {reinterpret_cast<const char*>(client.octets.data()), size};
-}
-
 }  // namespace
 
 std::optional<login> parse_basic(std::string_view field) {

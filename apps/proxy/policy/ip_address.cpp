@@ -70,4 +70,9 @@ std::expected<cidr, std::string> parse_cidr(std::string_view text) {
     return made;
 }
 
+std::string key_of(const ip_address& client) {
+    const std::size_t size = client.family == io::address_family::ipv6 ? 8 : client.known() ? 4 : 0;
+    return {reinterpret_cast<const char*>(client.octets.data()), size};
+}
+
 }  // namespace co_wq::proxy::policy

@@ -57,6 +57,10 @@ struct cidr {
     std::string text() const;
 };
 
+// What stands for a client where clients are counted: an IPv4 address, or the first 64 bits of an IPv6 one, which are
+// one household's or more. Empty: it is not known.
+std::string key_of(const ip_address& client);
+
 // "10.0.0.0/8", "2001:db8::/32", or one address. Bits behind the prefix must be zero.
 std::expected<cidr, std::string> parse_cidr(std::string_view text);
 
