@@ -206,8 +206,13 @@ void proxy_server::enter_idle(session& one) noexcept {
 void proxy_server::drain() {
     if (draining_) return end();
     draining_ = true;
-    for (door& each : doors_)
-        if (each.listener.is_open()) each.listener.stop();
+    for (door& each : doors_) {
+        if (!each.listener.is_open()) continue;
+        if (group_.shares_listeners())
+            each.listener.stop();
+        else
+            each.listener.stop_for_good();
+    }
     pool_.clear();
     // A client that keeps its connection may send its next request just now: its answer says that it is the last.
     const duration idle = std::min(limit().drain_idle_timeout, limit().drain_timeout);
@@ -383,6 +388,7 @@ void server_group::adopt_inherited() {
     io::socket_calls& calls = io::system_calls();
     const os::inherited given = os::take_inherited();
     ready_ = given.ready;
+    shared_ = !given.listeners.empty();
     for (const int handle : given.listeners) {
         const result<io::socket_address> bound = calls.local_address(handle);
         const auto wanted = [&](const io::socket_address& where) {

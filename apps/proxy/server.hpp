@@ -51,6 +51,8 @@ public:
     std::uint32_t connections() const noexcept { return limiter_.connections(); }
     // It has been told to end.
     bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
+    // Another process has the listening sockets, too: it gave them to us, or takes over.
+    bool shares_listeners() const noexcept { return shared_; }
     // Asks each loop to bring its figures up to date, and waits for none.
     void refresh_figures();
     // Asks each loop for its tunnels; how many loops.
@@ -126,6 +128,7 @@ private:
     proxy::limiter limiter_;
     // Those of each of the options' listeners: at least one for each loop, which its server takes over.
     std::vector<std::vector<io::native_handle>> listeners_;
+    std::atomic<bool> shared_{false};
     int ready_ = -1;  // where the process that handed over waits for word
     unsigned loops_serving_ = 0;
     bool upgrading_ = false;

@@ -91,6 +91,7 @@ task<void> server_group::upgrade(io::event_loop& loop) {
     log::info("process {} has taken over; draining", *taken);
     os::notify_supervisor("MAINPID=" + std::to_string(*taken));
     if (admin_) admin_->stop();
+    shared_ = true;
     each_server(&proxy_server::drain);
 }
 

@@ -244,6 +244,7 @@ public:
         CO_WQ_REQUIRE(where_.entry && where_.entry->kind == descriptor_kind::listener, "the socket is a listener");
         where_.loop->reactor().stop_accepting(*where_.entry);
     }
+    void ignore_newcomers() const noexcept { calls().ignore_newcomers(handle()); }
     result<void> shutdown_send() const noexcept {
         CO_WQ_REQUIRE(where_.entry, "the socket is open");
         return where_.loop->reactor().shutdown_send(*where_.entry);

@@ -48,6 +48,13 @@ public:
     // For an end that loses nobody: accept gives out what has come already, then ends with `closed`. Whoever comes
     // later waits for another process that has the same socket, or is reset when the last one closes it.
     void stop() noexcept { socket_.stop_accepting(); }
+    // As stop, of a socket that no other process has: nobody can come between the last accept and close, to be reset.
+    // Who tries meanwhile is not answered, tries again (Linux: after 1 s), and is refused if the socket is closed then.
+    // Where the system has no such thing it is stop.
+    void stop_for_good() noexcept {
+        socket_.ignore_newcomers();
+        stop();
+    }
     void close() noexcept { socket_.close(); }
     result<io::socket_address> local_address() const noexcept { return socket_.local_address(); }
 

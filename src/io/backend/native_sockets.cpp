@@ -1,6 +1,7 @@
 #include "io/backend/native_sockets.hpp"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -340,6 +341,20 @@ public:
         const linger value{1, 0};
         if (::setsockopt(handle, SOL_SOCKET, SO_LINGER, &value, sizeof value) != 0) return system_failure();
         return {};
+    }
+
+    // The filter of a listening socket sees segments from their TCP header on (socket(7), SO_ATTACH_FILTER; RFC 9293,
+    // section 3.1: the flags are byte 13): a SYN without ACK is dropped, all else passes, to children, too.
+    void ignore_newcomers(native_handle handle) noexcept override {
+        sock_filter steps[] = {
+            BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+            BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, 0),
+            BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+        };
+        const sock_fprog program{std::size(steps), steps};
+        (void)::setsockopt(handle, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
     }
 
     result<void> set_keep_alive(native_handle handle, int idle_s, int interval_s, int count) noexcept override {
