@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "base/os/errors.hpp"
+
 namespace co_wq {
 
 std::string_view name_of(errc code) noexcept {
@@ -78,6 +80,7 @@ std::string error::message() const {
 }
 
 error from_errno(int os_code) noexcept {
+    if (os_code >= system_code_base) return os::error_of_system(static_cast<std::uint32_t>(os_code - system_code_base));
     struct row {
         int system;
         errc ours;

@@ -106,7 +106,10 @@ private:
 // Our word for a code, as error::message() uses it.
 std::string_view name_of(errc code) noexcept;
 
-// The one table from errno values to ours. (That of Windows' own numbers is behind base/os.)
+// Windows: its own numbers (GetLastError, WSAGetLastError) travel where errno's do, as this base plus the number.
+inline constexpr int system_code_base = 0x10000000;
+
+// The one table from errno values to ours. Windows' own numbers have theirs behind base/os.
 error from_errno(int os_code) noexcept;
 
 }  // namespace co_wq

@@ -21,8 +21,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
+#include "base/os/kernel_memory.hpp"
 #include "task/flight_recorder.hpp"
 #include "task/worknode.hpp"
 
@@ -45,7 +47,7 @@ struct op_tag {
     friend constexpr bool operator==(op_tag, op_tag) noexcept = default;
 };
 
-// 64 bytes, one cache line.
+// One cache line, and another one where the kernel writes to an operation.
 class alignas(64) op_slot : public worknode {
 public:
     explicit op_slot(std::uint32_t index) noexcept;
@@ -88,8 +90,9 @@ private:
 public:
     std::uint8_t detail = 0;       // the reactor's business; of a wait: the synchronisation object's, under its lock
     bool held_by_kernel = false;   // the kernel knows the tag
+    [[no_unique_address]] os::kernel_memory kernel;
 };
-static_assert(sizeof(op_slot) == 64);
+static_assert(sizeof(op_slot) == (std::is_empty_v<os::kernel_memory> ? 64 : 128));
 
 struct op_counters {
     std::uint64_t started = 0;    // armed
@@ -179,11 +182,11 @@ public:
 
 private:
     friend class op_slot;
-    // A chunk is one aligned page: the first line names the slab, 63 slots follow.
-    static constexpr std::uint32_t chunk_slots = 64;
+    // A chunk is one aligned page: the first place names the slab, slots follow.
+    static constexpr std::uint32_t chunk_slots = 4096 / sizeof(op_slot);
     struct alignas(4096) chunk {
         op_slab* slab;
-        alignas(64) unsigned char memory[(chunk_slots - 1) * 64];
+        alignas(sizeof(op_slot)) unsigned char memory[(chunk_slots - 1) * sizeof(op_slot)];
         op_slot& slot(std::uint32_t place) noexcept {
             return *reinterpret_cast<op_slot*>(memory + (place - 1) * sizeof(op_slot));
         }

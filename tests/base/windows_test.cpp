@@ -45,6 +45,8 @@ TEST(windows_errors, have_our_words) {
 
 TEST(windows_errors, that_are_unknown_are_named_by_their_number) {
     EXPECT_EQ(os::from_windows(4711).message(), "other (system error 4711)");
+    EXPECT_EQ(from_errno(system_code_base + WSAECONNREFUSED), errc::connection_refused);
+    EXPECT_EQ(from_errno(system_code_base + 4711).message(), "other (system error 4711)");
     EXPECT_EQ(os::from_windows(0x80090302), errc::other);
 }
 

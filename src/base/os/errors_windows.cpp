@@ -1,6 +1,7 @@
 #include <windows.h>
 #include <winsock2.h>
 
+#include "base/os/errors.hpp"
 #include "base/os/windows.hpp"
 
 namespace co_wq::os {
@@ -142,6 +143,8 @@ error from_windows(std::uint32_t code) noexcept {
         if (each.system == code) return {each.ours, kept};
     return {errc::other, kept};
 }
+
+error error_of_system(std::uint32_t code) noexcept { return from_windows(code); }
 
 error last_error() noexcept { return from_windows(::GetLastError()); }
 

@@ -1,0 +1,15 @@
+// The system's own error numbers, where they are not errno's.
+//
+// Threads: any.
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.hpp"
+
+namespace co_wq::os {
+
+// Windows: what GetLastError and WSAGetLastError say. Systems that have errno alone know none of them.
+error error_of_system(std::uint32_t code) noexcept;
+
+}  // namespace co_wq::os

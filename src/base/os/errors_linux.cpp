@@ -1,0 +1,7 @@
+#include "base/os/errors.hpp"
+
+namespace co_wq::os {
+
+error error_of_system(std::uint32_t code) noexcept { return {errc::other, static_cast<int>(code)}; }
+
+}  // namespace co_wq::os
