@@ -51,6 +51,8 @@ struct alignas(64) descriptor {
     bool ended : 1 = false;      // hang-up or error seen: reads always return at once
     bool stopped : 1 = false;    // a listener that takes only what has come already
     bool multishot : 1 = false;  // the kernel receives on its own (io_uring)
+    bool send_ended : 1 = false;  // we have ended our direction
+    bool broken : 1 = false;     // reset seen (iocp)
     std::uint8_t flow : 2 = 0;  // how many datagrams are asked for at once, from how they came (native_datagrams.cpp)
 
     op_tag tag() const noexcept { return {index, generation}; }

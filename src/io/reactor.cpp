@@ -178,7 +178,10 @@ result<void> reactor::shutdown_send(descriptor& entry) noexcept {
             if (got != would_block) finish_parked(entry, *slot, got);
         }
     }
-    return calls_.shutdown_send(entry.handle);
+    const result<void> ended = calls_.shutdown_send(entry.handle);
+    if (ended) entry.send_ended = true;
+    if (ended && waits_for_end(entry.reader)) post_ready(entry.reader);  // that may have been what it waits for
+    return ended;
 }
 
 void reactor::stop_accepting(descriptor& entry) noexcept {
@@ -235,11 +238,12 @@ result<reactor_kind> reactor_kind_from(std::string_view name) noexcept {
     if (name == "epoll") return reactor_kind::epoll;
     if (name == "uring") return reactor_kind::uring;
     if (name == "sim") return reactor_kind::sim;
+    if (name == "iocp") return reactor_kind::iocp;
     return fail(errc::not_found);
 }
 
 const char* name_of(reactor_kind kind) noexcept {
-    static constexpr const char* names[] = {"auto", "epoll", "uring", "sim"};
+    static constexpr const char* names[] = {"auto", "epoll", "uring", "sim", "iocp"};
     return names[static_cast<unsigned>(kind)];
 }
 

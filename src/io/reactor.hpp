@@ -124,8 +124,8 @@ public:
     virtual result<void> set_no_delay(native_handle handle, bool on) noexcept = 0;
     // The next close sends a reset instead of the rest of the stream.
     virtual result<void> set_reset_on_close(native_handle handle) noexcept = 0;
-    // Of a listening socket that no other process has: who comes from now on is not answered, and tries again by itself.
-    // Connections that are made or half made already are not touched. Without it nothing is lost but this care.
+    // Of a listening socket that no other process has: who comes from now on is not answered, and tries again by
+    // itself. Connections that are made or half made already are not touched. Without it nothing is lost but this care.
     virtual void ignore_newcomers(native_handle /*handle*/) noexcept {}
     virtual result<void> set_keep_alive(native_handle handle, int idle_s, int interval_s, int count) noexcept = 0;
     virtual void close(native_handle handle) noexcept = 0;
@@ -257,7 +257,7 @@ private:
     unsigned file_threads_ = 4;
 };
 
-enum class reactor_kind : std::uint8_t { automatic, epoll, uring, sim };
+enum class reactor_kind : std::uint8_t { automatic, epoll, uring, sim, iocp };
 
 // The real system's calls, for what is done before there is a loop.
 socket_calls& system_calls() noexcept;

@@ -85,8 +85,6 @@ private:
     std::size_t lent_before_ = 0;
 };
 
-inline const auto every_kernel = testing::Values(backend{reactor_kind::epoll, 0}, backend{reactor_kind::uring, 0});
-
 inline lease block_of(event_loop& loop, std::string_view text) {
     lease made = file_buffers(loop).take(text.size());
     std::memcpy(made.block().data(), text.data(), text.size());

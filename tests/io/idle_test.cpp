@@ -34,9 +34,7 @@ TEST_P(idle, another_thread_wakes_a_sleeping_loop) {
     EXPECT_EQ(received, 1000);
 }
 
-INSTANTIATE_TEST_SUITE_P(reactors, idle,
-                         testing::Values(backend{reactor_kind::epoll, 0}, backend{reactor_kind::uring, 0}),
-                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(reactors, idle, every_kernel, name_of_case);
 
 }  // namespace
 }  // namespace co_wq::io::test

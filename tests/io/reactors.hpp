@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "io/backend/reactor_epoll.hpp"
 #include "io/backend/reactor_sim.hpp"
-#include "io/backend/reactor_uring.hpp"
 #include "io/event_loop.hpp"
 #include "io/socket.hpp"
 #include "sync/sleep.hpp"
@@ -73,9 +73,25 @@ protected:
     std::size_t lent_at_rest_ = 0;
 };
 
-inline const auto every_reactor =
-    testing::Values(backend{reactor_kind::epoll, 0}, backend{reactor_kind::uring, 0}, backend{reactor_kind::sim, 1},
-                    backend{reactor_kind::sim, 2}, backend{reactor_kind::sim, 3});
+// Those of the system that the tests run on.
+#ifdef _WIN32
+inline constexpr std::array kernel_reactors{reactor_kind::iocp};
+#else
+inline constexpr std::array kernel_reactors{reactor_kind::epoll, reactor_kind::uring};
+#endif
+
+inline std::vector<backend> kernel_backends() {
+    std::vector<backend> all;
+    for (const reactor_kind kind : kernel_reactors) all.push_back({kind, 0});
+    return all;
+}
+inline std::vector<backend> all_backends() {
+    std::vector<backend> all = kernel_backends();
+    for (const std::uint64_t seed : {1, 2, 3}) all.push_back({reactor_kind::sim, seed});
+    return all;
+}
+inline const auto every_reactor = testing::ValuesIn(all_backends());
+inline const auto every_kernel = testing::ValuesIn(kernel_backends());
 
 struct connection {
     socket near, far;

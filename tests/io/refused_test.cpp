@@ -9,6 +9,7 @@
 #include <string>
 
 #include "io/backend/native_sockets.hpp"
+#include "io/backend/reactor_uring.hpp"
 #include "io/backend/uring_probe.hpp"
 #include "io/runtime.hpp"
 #include "io/signal.hpp"

@@ -39,9 +39,7 @@ TEST_P(short_lived_loops, pass_memory_through_the_system_from_thread_to_thread) 
     EXPECT_EQ(done.load(), 4);
 }
 
-INSTANTIATE_TEST_SUITE_P(io, short_lived_loops,
-                         testing::Values(backend{reactor_kind::epoll, 0}, backend{reactor_kind::uring, 0}),
-                         name_of_case);
+INSTANTIATE_TEST_SUITE_P(io, short_lived_loops, every_kernel, name_of_case);
 
 }  // namespace
 }  // namespace co_wq::io::test

@@ -24,6 +24,7 @@ result<std::unique_ptr<reactor>> make_reactor(reactor_kind kind, op_slab& slots,
                 if (!made) return std::unexpected(made.error());
                 return std::move(*made);
             }
+            case reactor_kind::iocp: why = "iocp: this system is not Windows"; break;
             case reactor_kind::sim:
                 why = "sim: asked for, seed 1";
                 return std::make_unique<reactor_sim>(slots, sim_options{});

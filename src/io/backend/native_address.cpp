@@ -1,9 +1,5 @@
 #include "io/backend/native_address.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>

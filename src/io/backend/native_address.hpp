@@ -1,8 +1,7 @@
 // socket_address to and from the system's own form.
 #pragma once
 
-#include <sys/socket.h>
-
+#include "io/backend/native_headers.hpp"
 #include "io/socket_address.hpp"
 
 namespace co_wq::io {

@@ -1,5 +1,11 @@
 // Network interfaces by name.
+#include "io/backend/native_headers.hpp"
+
+#ifdef _WIN32
+#include <netioapi.h>
+#else
 #include <net/if.h>
+#endif
 
 #include <algorithm>
 

@@ -347,10 +347,8 @@ public:
     // section 3.1: the flags are byte 13): a SYN without ACK is dropped, all else passes, to children, too.
     void ignore_newcomers(native_handle handle) noexcept override {
         sock_filter steps[] = {
-            BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
-            BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
-            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
-            BPF_STMT(BPF_RET | BPF_K, 0),
+            BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),          BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
             BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
         };
         const sock_fprog program{std::size(steps), steps};

@@ -1,0 +1,155 @@
+#include "io/backend/completion_port.hpp"
+
+#include <array>
+#include <system_error>
+#include <vector>
+
+#include "io/backend/afd.hpp"
+#include "io/backend/native_sockets.hpp"
+#include "io/backend/windows_error.hpp"
+
+namespace co_wq::io {
+namespace {
+
+using nt_status = std::int32_t;
+constexpr nt_status status_success = 0, status_pending = 0x103;
+constexpr ULONG ioctl_afd_poll = 0x00012024;
+
+struct io_status_block {
+    std::uintptr_t status;
+    std::uintptr_t information;
+};
+static_assert(offsetof(OVERLAPPED, Internal) == 0 && sizeof(io_status_block) <= sizeof(OVERLAPPED));
+
+using device_control = nt_status(NTAPI*)(HANDLE file, HANDLE event, void* routine, void* context,
+                                         io_status_block* status, ULONG code, void* in, ULONG in_size, void* out,
+                                         ULONG out_size);
+
+device_control find_device_control() noexcept {
+    const HMODULE library = ::GetModuleHandleW(L"ntdll.dll");
+    return reinterpret_cast<device_control>(
+        reinterpret_cast<void*>(::GetProcAddress(library, "NtDeviceIoControlFile")));
+}
+
+[[noreturn]] void fail_with(const char* what) {
+    throw std::system_error(static_cast<int>(::GetLastError()), std::system_category(), what);
+}
+
+class native_port final : public completion_port {
+public:
+    native_port()
+        : port_(::CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, 1)), control_(find_device_control()) {
+        if (!port_) fail_with("CreateIoCompletionPort");
+        (void)native_sockets();  // Winsock has begun
+    }
+    native_port(const native_port&) = delete;
+    native_port& operator=(const native_port&) = delete;
+    ~native_port() override {
+        for (const lane_handle& each : lanes_)
+            if (each.through) ::closesocket(reinterpret_cast<SOCKET>(each.through));
+        ::CloseHandle(port_);
+    }
+
+    start_outcome start_poll(os::kernel_memory& operation, std::uint32_t lane, native_handle socket,
+                             std::uint32_t events, packet& now) noexcept override {
+        const lane_handle* const by = find_lane(lane);
+        if (!by) return refused(now);
+        afd::operation& memory = afd::in(operation);
+        memory.overlapped = {};
+        memory.answer = {};
+        memory.answer.socket = to_handle(socket);
+        memory.answer.events = events;
+        auto* const status = reinterpret_cast<io_status_block*>(&memory.overlapped);
+        status->status = status_pending;
+        afd::poll_question question = memory.answer;
+        const nt_status began = control_(by->through, nullptr, nullptr, &memory.overlapped, status, ioctl_afd_poll,
+                                         &question, sizeof question, &memory.answer, sizeof memory.answer);
+        if (began == status_pending) return start_outcome::pending;
+        if (began < 0) {
+            ::SetLastError(code_of(began));
+            return refused(now);
+        }
+        if (!by->quiet_on_success) return start_outcome::pending;  // a packet comes all the same
+        now = read(operation);
+        return start_outcome::done;
+    }
+
+    bool cancel(os::kernel_memory& operation, std::uint32_t lane) noexcept override {
+        const lane_handle* const by = find_lane(lane);
+        return by && ::CancelIoEx(by->through, &afd::in(operation).overlapped);
+    }
+
+    std::size_t take(std::span<packet> into, std::int64_t limit_ms) noexcept override {
+        std::array<OVERLAPPED_ENTRY, 256> entries;
+        ULONG count = 0;
+        const ULONG room = static_cast<ULONG>(std::min(into.size(), entries.size()));
+        const DWORD limit = limit_ms < 0 ? INFINITE : static_cast<DWORD>(std::min<std::int64_t>(limit_ms, 1 << 30));
+        if (!::GetQueuedCompletionStatusEx(port_, entries.data(), room, &count, limit, FALSE)) return 0;
+        for (ULONG i = 0; i < count; ++i) {
+            // the OVERLAPPED is where the kernel memory begins
+            auto* const operation = reinterpret_cast<os::kernel_memory*>(entries[i].lpOverlapped);
+            into[i] = operation ? read(*operation) : packet{};
+        }
+        return count;
+    }
+
+    void wake() noexcept override { ::PostQueuedCompletionStatus(port_, 0, 0, nullptr); }
+
+private:
+    // A socket of our own: the driver takes polls of any socket by it.
+    struct lane_handle {
+        HANDLE through = nullptr;
+        bool quiet_on_success = false;
+    };
+
+    static HANDLE to_handle(native_handle socket) noexcept {
+        return reinterpret_cast<HANDLE>(static_cast<std::intptr_t>(socket));
+    }
+    static DWORD code_of(nt_status status) noexcept {
+        using translate = ULONG(NTAPI*)(nt_status);
+        static const auto call = reinterpret_cast<translate>(
+            reinterpret_cast<void*>(::GetProcAddress(::GetModuleHandleW(L"ntdll.dll"), "RtlNtStatusToDosError")));
+        return call(status);
+    }
+    static start_outcome refused(packet& now) noexcept {
+        now.status = ::GetLastError();
+        return start_outcome::refused;
+    }
+    static packet read(os::kernel_memory& operation) noexcept {
+        const afd::operation& memory = afd::in(operation);
+        const auto status = static_cast<std::uint32_t>(memory.overlapped.Internal);
+        return {&operation, status, status == 0 && memory.answer.count > 0 ? memory.answer.events : 0};
+    }
+
+    const lane_handle* find_lane(std::uint32_t lane) noexcept {
+        if (lane >= lanes_.size()) lanes_.resize(lane + 1);
+        lane_handle& found = lanes_[lane];
+        if (!found.through && !open(found)) return nullptr;
+        return &found;
+    }
+    bool open(lane_handle& lane) noexcept {
+        const SOCKET made = ::WSASocketW(AF_INET, SOCK_STREAM, 0, nullptr, 0, WSA_FLAG_OVERLAPPED | no_inherit);
+        if (made == INVALID_SOCKET) return false;
+        const auto through = reinterpret_cast<HANDLE>(made);
+        if (!::CreateIoCompletionPort(through, port_, 0, 0)) {
+            const DWORD saved = ::GetLastError();
+            ::closesocket(made);
+            ::SetLastError(saved);
+            return false;
+        }
+        constexpr UCHAR modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
+        lane = {through, ::SetFileCompletionNotificationModes(through, modes) != 0};
+        return true;
+    }
+
+    static constexpr DWORD no_inherit = 0x80;  // WSA_FLAG_NO_HANDLE_INHERIT
+    HANDLE port_;
+    device_control control_;
+    std::vector<lane_handle> lanes_;
+};
+
+}  // namespace
+
+std::unique_ptr<completion_port> make_completion_port() { return std::make_unique<native_port>(); }
+
+}  // namespace co_wq::io

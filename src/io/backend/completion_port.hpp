@@ -1,0 +1,47 @@
+// completion_port: what reactor_iocp asks of Windows; tests put their own in between.
+//
+// Guarantees: an operation that started has exactly one packet, however it ends and whether or not a cancel was
+//             accepted: until take() has given it out the kernel may write to its memory.
+// Threads:    wake: any; all else the loop's own.
+// Source:     CreateIoCompletionPort, GetQueuedCompletionStatusEx, CancelIoEx, SetFileCompletionNotificationModes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/os/kernel_memory.hpp"
+#include "io/descriptor.hpp"
+
+namespace co_wq::io {
+
+// How an operation ended.
+struct packet {
+    os::kernel_memory* operation = nullptr;  // null: somebody called wake
+    std::uint32_t status = 0;   // 0, or a failure (an NTSTATUS)
+    std::uint32_t events = 0;   // of a poll (afd::event)
+};
+
+enum class start_outcome : std::uint8_t {
+    pending,    // a packet comes
+    done,       // at once, and no packet comes: the answer is in `now`
+    refused,    // nothing was started
+};
+
+class completion_port {
+public:
+    virtual ~completion_port() = default;
+    // lane: operations of one lane are cancelled on the same handle; few of them should share one.
+    virtual start_outcome start_poll(os::kernel_memory& operation, std::uint32_t lane, native_handle socket,
+                                     std::uint32_t events, packet& now) noexcept = 0;
+    // True: accepted, which does not say how the operation ends.
+    virtual bool cancel(os::kernel_memory& operation, std::uint32_t lane) noexcept = 0;
+    // Waits for at most so long; negative: for ever. How many came.
+    virtual std::size_t take(std::span<packet> into, std::int64_t limit_ms) noexcept = 0;
+    virtual void wake() noexcept = 0;
+};
+
+// Throws std::system_error when the system has none to give.
+std::unique_ptr<completion_port> make_completion_port();
+
+}  // namespace co_wq::io

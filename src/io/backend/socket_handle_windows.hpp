@@ -1,0 +1,35 @@
+// Windows' sockets as native_handle, and their errors as results.
+//
+// Source: "Interprocess communication between 32-bit and 64-bit applications": handles have 32 significant bits.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+
+#include "io/backend/native_headers.hpp"
+#include "io/backend/windows_error.hpp"
+#include "io/reactor.hpp"
+
+namespace co_wq::io {
+
+inline SOCKET to_socket(native_handle handle) noexcept {
+    return static_cast<SOCKET>(static_cast<std::intptr_t>(handle));
+}
+inline native_handle to_native_handle(SOCKET socket) noexcept { return static_cast<native_handle>(socket); }
+
+// Never waits, and no child gets it.
+inline void prepare_socket(SOCKET socket) noexcept {
+    u_long on = 1;
+    (void)::ioctlsocket(socket, static_cast<long>(FIONBIO), &on);
+    (void)::SetHandleInformation(reinterpret_cast<HANDLE>(socket), HANDLE_FLAG_INHERIT, 0);
+}
+
+// Of the call that just failed. Numbers that this library compares with are errno's.
+inline std::int32_t socket_failure() noexcept {
+    const int code = ::WSAGetLastError();
+    if (code == WSAEWOULDBLOCK) return would_block;
+    if (code == WSAEFAULT) return -EFAULT;
+    return failure_of(static_cast<std::uint32_t>(code));
+}
+
+}  // namespace co_wq::io
