@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "io/backend/native_files.hpp"
 #include "io/file_service.hpp"
 
 namespace co_wq::io {
@@ -46,12 +47,10 @@ class unfinished {
 public:
     unfinished(event_loop& loop, const std::string& destination) : loop_(loop) {
         static std::atomic<std::uint64_t> number{0};
-        const std::size_t slash = destination.rfind('/');
-        const std::size_t name = slash == std::string::npos ? 0 : slash + 1;
+        const std::size_t name = last_name_at(destination);
         const std::uint64_t unique =
             static_cast<std::uint64_t>(steady_now().time_since_epoch().count()) * 1'000'003 + number.fetch_add(1);
-        constexpr std::size_t kept_name_bytes = 200;  // of 255 that a name may have
-        path_ = destination.substr(0, name) + '.' + destination.substr(name, kept_name_bytes) + ".co_wq-" +
+        path_ = destination.substr(0, name) + '.' + beginning(destination.substr(name)) + ".co_wq-" +
                 std::to_string(unique);
     }
     unfinished(const unfinished&) = delete;
@@ -64,15 +63,24 @@ public:
     void gone() noexcept { made_ = false; }
 
 private:
+    // Not within a character: a name has to stay UTF-8 where it was.
+    static std::string beginning(std::string name) {
+        std::size_t kept = 200;  // of 255 that a name may have
+        if (name.size() <= kept) return name;
+        const auto continues = [](char one) { return (static_cast<unsigned char>(one) & 0xc0) == 0x80; };
+        for (int i = 0; i < 3 && continues(name[kept]); ++i) --kept;
+        name.resize(kept);
+        return name;
+    }
+
     event_loop& loop_;
     std::string path_;
     bool made_ = false;
 };
 
 std::string folder_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string::npos) return ".";
-    return slash == 0 ? "/" : path.substr(0, slash);
+    const std::size_t name = last_name_at(path);
+    return name == 0 ? "." : path.substr(0, name);
 }
 
 task<result<void>> sync_folder(event_loop& loop, std::string path) {

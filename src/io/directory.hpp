@@ -101,7 +101,7 @@ private:
         std::uint64_t device = 0, inode = 0;
     };
     static constexpr std::size_t anchor_levels = 32;
-    static constexpr std::size_t anchor_bytes = 3500;  // a path may have 4,095, and a name 255
+    static constexpr std::size_t anchor_bytes = 3300;  // a path may have 4,095, and a name 765
 
     task<result<void>> enter(walk_entry& what);
     task<result<void>> read_all(level& into, std::shared_ptr<io::file> folder);

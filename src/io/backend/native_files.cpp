@@ -201,6 +201,11 @@ bool read_cached(file_request& request, bool& supported) noexcept {
 
 void close_now(native_handle handle) noexcept { ::close(handle); }
 
+std::size_t last_name_at(std::string_view path) noexcept {
+    const std::size_t slash = path.rfind('/');
+    return slash == path.npos ? 0 : slash + 1;
+}
+
 file_status status_of(const file_request& request) noexcept {
     const auto& from = *reinterpret_cast<const kernel_status*>(request.room());
     file_status to{.type = type_of_mode(from.stx_mode),

@@ -1,6 +1,7 @@
 // Calls to the file system made on the calling thread, and what the system's structures say.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "io/file_request.hpp"
@@ -23,7 +24,10 @@ std::size_t pack_entry(bytes into, std::string_view name, file_type type, std::u
 // Without "." and "..".
 std::vector<directory_entry> entries_of(const detail::file_request& request);
 
-// How the system spells what a request asks for.
+// Where in a path its last name begins; what comes before it, if anything, names the folder.
+std::size_t last_name_at(std::string_view path) noexcept;
+
+// How Linux spells what a request asks for.
 namespace native {
 int folder_of(const detail::file_request& request) noexcept;
 int open_flags(const detail::file_request& request) noexcept;
