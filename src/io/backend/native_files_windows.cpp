@@ -8,6 +8,8 @@
 #include "io/backend/native_transfer.hpp"
 #include "io/backend/nt_files.hpp"
 
+#include <winioctl.h>
+
 namespace co_wq::io {
 namespace nt {
 namespace {

@@ -94,19 +94,17 @@ std::int32_t set_disposition(HANDLE file, const nature& what) noexcept {
     return failure_of(status);
 }
 
-// Why a rename over something was refused, where the system says no more than that it was.
-std::int32_t why_not_over(NTSTATUS status, HANDLE source, const place& to) {
-    const bool vague = status == STATUS_ACCESS_DENIED || status == STATUS_OBJECT_NAME_COLLISION ||
-                       status == STATUS_INVALID_PARAMETER;
+// Why a file does not go where a folder is, or the other way round: the system says no more than that it is refused,
+// or replaces a file by a folder. 0: that is not why.
+std::int32_t misfit(HANDLE source, const place& to) {
     owned_handle target;
     nature mine, its;
-    if (!vague || !nature_of(source, mine)) return failure_of(status, to);
-    if (!NT_SUCCESS(open(target, to, {.access = 0, .options = FILE_OPEN_REPARSE_POINT}))) return failure_of(status);
-    if (!nature_of(target.get(), its)) return failure_of(status);
+    if (!nature_of(source, mine)) return 0;
+    if (!NT_SUCCESS(open(target, to, {.access = 0, .options = FILE_OPEN_REPARSE_POINT}))) return 0;
+    if (!nature_of(target.get(), its)) return 0;
     const bool folder = mine.directory() && !mine.link(), onto_folder = its.directory() && !its.link();
-    if (onto_folder && !folder) return -EISDIR;
-    if (folder && !onto_folder) return -ENOTDIR;
-    return failure_of(status);
+    if (folder == onto_folder) return 0;
+    return onto_folder ? -EISDIR : -ENOTDIR;
 }
 
 }  // namespace
@@ -138,6 +136,11 @@ std::int64_t rename(file_request& request) {
     const how_to_open how{.access = DELETE, .options = FILE_OPEN_REPARSE_POINT | FILE_SYNCHRONOUS_IO_NONALERT};
     NTSTATUS status = open(file, from, how);
     if (!NT_SUCCESS(status)) return failure_of(status, from);
+    nature what;
+    const bool folder = nature_of(file.get(), what) && what.directory();
+    if (folder && !request.flag) {
+        if (const std::int32_t refused = misfit(file.get(), to)) return refused;
+    }
     const std::size_t text = to.name.size() * sizeof(wchar_t);
     const std::size_t bytes = sizeof(rename_information) + text;
     std::vector<std::uint64_t> room(bytes / sizeof(std::uint64_t) + 1);
@@ -152,7 +155,10 @@ std::int64_t rename(file_request& request) {
         status = set(file.get(), asked, FileRenameInformation, bytes);
     }
     if (NT_SUCCESS(status)) return 0;
-    return request.flag ? failure_of(status, to) : why_not_over(status, file.get(), to);
+    if (status == STATUS_ACCESS_DENIED && !request.flag) {
+        if (const std::int32_t refused = misfit(file.get(), to)) return refused;
+    }
+    return failure_of(status, to);
 }
 
 std::int64_t remove(file_request& request, bool folder) {

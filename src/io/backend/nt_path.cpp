@@ -8,6 +8,7 @@
 #include "base/os/windows.hpp"
 #include "io/backend/native_files.hpp"
 #include "io/backend/nt_files.hpp"
+#include "io/backend/windows_error.hpp"
 
 namespace co_wq::io {
 namespace nt {
@@ -171,7 +172,7 @@ std::int32_t failure_of(NTSTATUS status) noexcept {
         case static_cast<ULONG>(STATUS_NOT_A_DIRECTORY): return -ENOTDIR;
         case static_cast<ULONG>(STATUS_DELETE_PENDING): return -ENOENT;  // removed, and still open somewhere
         case static_cast<ULONG>(STATUS_CANCELLED): return -ECANCELED;
-        default: return -static_cast<std::int32_t>(system_code_base + ::RtlNtStatusToDosError(status));
+        default: return io::failure_of(::RtlNtStatusToDosError(status));
     }
 }
 
@@ -182,7 +183,7 @@ std::int32_t failure_of(NTSTATUS status, const place& at) {
 
 std::int32_t last_call_failed() noexcept {
     const DWORD code = ::GetLastError();
-    return code == ERROR_OPERATION_ABORTED ? -ECANCELED : -static_cast<std::int32_t>(system_code_base + code);
+    return code == ERROR_OPERATION_ABORTED ? -ECANCELED : io::failure_of(code);
 }
 
 }  // namespace nt
