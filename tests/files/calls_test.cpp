@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "io/backend/native_files.hpp"
 #include "support/temp_folder.hpp"
+#include "system.hpp"
 
 namespace co_wq::io::test {
 namespace {
@@ -123,8 +124,9 @@ protected:
         return status_of(*request);
     }
     void put(const std::string& name, std::string_view text, std::uint32_t mode = 0666) {
-        const result<native_handle> to = open(
-            in(name), {.access = file_access::write, .creation = file_creation::if_missing, .mode = mode, .truncate = true});
+        const result<native_handle> to =
+            open(in(name),
+                 {.access = file_access::write, .creation = file_creation::if_missing, .mode = mode, .truncate = true});
         ASSERT_TRUE(to.has_value()) << name << ": " << to.error().message();
         EXPECT_EQ(write(*to, 0, text), fine);
         close(*to);
@@ -245,7 +247,8 @@ TEST_F(file_calls, the_permission_to_write_is_kept_by_the_file) {
     EXPECT_EQ(on(folder_handle, file_call::sync), fine);
     close(folder_handle);
     // made without it, still written by whoever made it
-    const native_handle file = open(in("g"), {.access = file_access::write, .creation = file_creation::must, .mode = 0444}).value();
+    const native_handle file =
+        open(in("g"), {.access = file_access::write, .creation = file_creation::must, .mode = 0444}).value();
     EXPECT_EQ(write(file, 0, "once"), fine);
     close(file);
     EXPECT_EQ(status(in("g")).value().mode & 0222, 0u);
@@ -256,7 +259,9 @@ TEST_F(file_calls, the_permission_to_write_is_kept_by_the_file) {
 }
 
 TEST_F(file_calls, names_are_UTF_8_of_any_length) {
-    const std::string odd = "Gr\xc3\xbc\xc3\x9f" "e \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\x98\x80";
+    const std::string odd =
+        "Gr\xc3\xbc\xc3\x9f"
+        "e \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\x98\x80";
     put(odd, "x");
     EXPECT_EQ(status(in(odd)).value().size_bytes, 1u);
     const native_handle here = folder_at(in("."));
@@ -334,7 +339,7 @@ TEST_F(file_calls, an_open_file_is_renamed_and_removed) {
     EXPECT_EQ(read(file, 0, 10), "text");
     EXPECT_EQ(path_call(file_call::remove, {in("g")}), fine);
     EXPECT_EQ(read(file, 0, 10), "text");
-    EXPECT_EQ(status(in("g")).has_value(), false);
+    if (!on_wine()) EXPECT_EQ(status(in("g")).error(), errc::not_found);  // there, when it is closed
     close(file);
     EXPECT_EQ(status(in("g")).error(), errc::not_found);
 }
@@ -370,7 +375,8 @@ TEST_F(file_calls, bytes_go_from_file_to_file) {
     std::string text(1'000'000, '\0');
     for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7 / 3);
     const native_handle from = open(in("from"), fresh).value(), to = open(in("to"), fresh).value();
-    for (std::size_t at = 0; at < text.size(); at += 200'000) EXPECT_EQ(write(from, at, text.substr(at, 200'000)), fine);
+    for (std::size_t at = 0; at < text.size(); at += 200'000)
+        EXPECT_EQ(write(from, at, text.substr(at, 200'000)), fine);
     const auto transfer = [&](std::uint64_t offset, std::uint64_t size, bool holes) {
         made request(file_call::transfer);
         request->handle = from;
@@ -385,7 +391,8 @@ TEST_F(file_calls, bytes_go_from_file_to_file) {
     EXPECT_EQ(transfer(700'000, 700'000, true), 300'000u);
     EXPECT_EQ(transfer(1'000'000, 700'000, true), 0u);
     EXPECT_EQ(transfer(1'000'000, 700'000, false), 0u);
-    for (std::size_t at = 0; at < text.size(); at += 200'000) EXPECT_EQ(read(to, at, 200'000), text.substr(at, 200'000));
+    for (std::size_t at = 0; at < text.size(); at += 200'000)
+        EXPECT_EQ(read(to, at, 200'000), text.substr(at, 200'000));
     close(from);
     close(to);
 }

@@ -4,6 +4,11 @@
 #include "io/copy_file.hpp"
 #include "world.hpp"
 
+#ifndef _WIN32
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
 namespace co_wq::io::test {
 namespace {
 
@@ -26,12 +31,10 @@ task<std::string> copies(event_loop& here, std::string from, std::string to, cop
 TEST_P(file_copy, a_copy_has_all_bytes_and_the_permissions) {
     for (const std::size_t size : {0u, 1u, 4096u, 300'001u, 5'000'000u}) {
         put("a", pattern(size));
-        ::chmod(path("a").c_str(), 0751);
+        if (has_permissions) std::filesystem::permissions(path("a"), std::filesystem::perms(0751));
         EXPECT_EQ(loop->run(copies(*loop, path("a"), path("b"))), "ok " + std::to_string(size));
         EXPECT_EQ(text_of("b"), text_of("a"));
-        struct stat found{};
-        ::stat(path("b").c_str(), &found);
-        EXPECT_EQ(found.st_mode & 07777, 0751u);
+        if (has_permissions) EXPECT_EQ(std::filesystem::status(path("b")).permissions(), std::filesystem::perms(0751));
         EXPECT_EQ(entries(), 2u);
     }
 }
@@ -53,22 +56,28 @@ TEST_P(file_copy, progress_is_told_for_each_chunk) {
 }
 
 TEST_P(file_copy, holes_stay_holes_beyond_4_GiB) {
-    constexpr off_t far = (off_t{5} << 30) + 4096;
-    const int handle = ::open(path("a").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    ASSERT_EQ(::pwrite(handle, "begin", 5, 0), 5);
-    ASSERT_EQ(::pwrite(handle, "far", 3, far), 3);
-    ASSERT_EQ(::ftruncate(handle, far + (off_t{1} << 30)), 0);
-    ::close(handle);
-    EXPECT_EQ(loop->run(copies(*loop, path("a"), path("b"))), "ok " + std::to_string(far + (off_t{1} << 30)));
-    struct stat found{};
-    ASSERT_EQ(::stat(path("b").c_str(), &found), 0);
-    EXPECT_EQ(found.st_size, far + (off_t{1} << 30));
-    EXPECT_LT(found.st_blocks * 512, 1 << 20);
-    char text[3];
-    const int copy = ::open(path("b").c_str(), O_RDONLY | O_CLOEXEC);
-    EXPECT_EQ(::pread(copy, text, 3, far), 3);
-    EXPECT_EQ(std::string_view(text, 3), "far");
-    ::close(copy);
+    if (on_wine()) GTEST_SKIP() << "Wine does not say where holes are";
+    static constexpr std::uint64_t far = (std::uint64_t{5} << 30) + 4096;
+    static constexpr std::uint64_t size = far + (std::uint64_t{1} << 30);
+    auto make = [](event_loop& here, std::string where) -> task<void> {
+        const file made = co_await opened(here, where, fresh);
+        const file_written begin = co_await made.write_at(0, block_of(here, "begin"));
+        EXPECT_TRUE(begin.outcome.has_value());
+        const file_written end = co_await made.write_at(far, block_of(here, "far"));
+        EXPECT_TRUE(end.outcome.has_value());
+        EXPECT_TRUE((co_await made.truncate(size)).has_value());
+    };
+    auto check = [](event_loop& here, std::string where) -> task<void> {
+        const file copy = co_await opened(here, where);
+        const result<file_status> found = co_await copy.status();
+        EXPECT_EQ(found->size_bytes, size);
+        EXPECT_LT(found->stored_bytes, 1u << 20);
+        const result<lease> text = co_await copy.read_at(far, 3);
+        EXPECT_EQ(as_text(text->data()), "far");
+    };
+    loop->run(make(*loop, path("a")));
+    EXPECT_EQ(loop->run(copies(*loop, path("a"), path("b"))), "ok " + std::to_string(size));
+    loop->run(check(*loop, path("b")));
 }
 
 TEST_P(file_copy, an_existing_destination_is_replaced_or_kept_as_asked) {
@@ -87,33 +96,39 @@ TEST_P(file_copy, an_existing_destination_is_replaced_or_kept_as_asked) {
 
 TEST_P(file_copy, what_cannot_be_copied_is_told) {
     put("a", "text");
-    ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
-    ASSERT_EQ(::link(path("a").c_str(), path("same").c_str()), 0);
-    ASSERT_EQ(::mkdir(path("d").c_str(), 0700), 0);
+    std::filesystem::create_hard_link(path("a"), path("same"));
+    std::filesystem::create_directory(path("d"));
     EXPECT_EQ(loop->run(copies(*loop, path("none"), path("b"))), "not found");
-    EXPECT_EQ(loop->run(copies(*loop, path("pipe"), path("b"))), "not supported");
     EXPECT_EQ(loop->run(copies(*loop, path("d"), path("b"))), "is a directory");
     EXPECT_EQ(loop->run(copies(*loop, path("a"), path("d"))), "is a directory");
-    EXPECT_EQ(loop->run(copies(*loop, path("a"), path("pipe"))), "not supported");
-    EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
     EXPECT_EQ(loop->run(copies(*loop, path("a"), path("same"))), "invalid argument");
     EXPECT_EQ(loop->run(copies(*loop, path("a"), path("none/b"))), "not found");
     EXPECT_EQ(text_of("a"), "text");
-    EXPECT_EQ(entries(), 4u);
+    EXPECT_EQ(entries(), 3u);
 }
+
+#ifndef _WIN32
+TEST_P(file_copy, a_fifo_is_neither_copied_nor_replaced) {
+    put("a", "text");
+    ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+    EXPECT_EQ(loop->run(copies(*loop, path("pipe"), path("b"))), "not supported");
+    EXPECT_EQ(loop->run(copies(*loop, path("a"), path("pipe"))), "not supported");
+    EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
+    EXPECT_EQ(entries(), 2u);
+}
+#endif
 
 TEST_P(file_copy, a_source_that_changes_under_it_is_told_and_no_copy_stays) {
     for (const bool shrinks : {true, false}) {
         put("a", pattern(1'000'000));
         // long ago, so that the change is in another tick of the clock
-        const timespec times[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
-        ASSERT_EQ(::utimensat(AT_FDCWD, path("a").c_str(), times, 0), 0);
+        std::filesystem::last_write_time(path("a"), std::filesystem::last_write_time(path("a")) - std::chrono::hours(24));
         copy_options how;
         how.chunk_bytes = 100'000;
         how.progress = [&](copy_progress at) {
             if (at.copied_bytes != 300'000) return;
             if (shrinks) {
-                EXPECT_EQ(::truncate(path("a").c_str(), 350'000), 0);
+                std::filesystem::resize_file(path("a"), 350'000);
             } else {
                 std::ofstream(path("a"), std::ios::in | std::ios::out) << "other";
             }
@@ -132,7 +147,7 @@ TEST_P(file_copy, a_source_that_is_replaced_is_copied_as_it_was) {
     copy_options how;
     how.chunk_bytes = 100'000;
     how.progress = [&](copy_progress at) {
-        if (at.copied_bytes == 300'000) EXPECT_EQ(::rename(path("new").c_str(), path("a").c_str()), 0);
+        if (at.copied_bytes == 300'000) EXPECT_TRUE(replace(path("new"), path("a")));
     };
     EXPECT_EQ(loop->run(copies(*loop, path("a"), path("b"), how)), "ok 1000000");
     EXPECT_EQ(text_of("b"), old);
@@ -175,6 +190,7 @@ TEST_P(file_copy, a_cancelled_or_destroyed_copy_leaves_nothing) {
     }
 }
 
+#ifndef _WIN32
 TEST_P(file_copy, files_without_a_size_are_copied_as_far_as_they_say) {
     // what /proc shows has no size: such a copy is empty, as the source's status says
     EXPECT_EQ(loop->run(copies(*loop, "/proc/self/status", path("b"))), "ok 0");
@@ -191,6 +207,7 @@ TEST_P(file_copy, other_file_systems_are_reached_through_memory) {
     EXPECT_EQ(text_of("b"), text);
     ::unlink(name);
 }
+#endif
 
 INSTANTIATE_TEST_SUITE_P(reactors, file_copy, every_kernel, name_of_case);
 

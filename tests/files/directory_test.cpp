@@ -4,8 +4,13 @@
 #include <algorithm>
 #include <map>
 
-#include "support/refusing_system.hpp"
 #include "world.hpp"
+
+#ifndef _WIN32
+#include <sys/stat.h>
+
+#include "support/refusing_system.hpp"
+#endif
 
 namespace co_wq::io::test {
 namespace {
@@ -43,7 +48,7 @@ task<seen> walked(event_loop& here, std::string root, walk_options how = {}) {
 TEST_P(folders, all_entries_of_a_large_folder_come_once) {
     constexpr int files = 1000;
     for (int i = 0; i < files; ++i) put(std::string(200, 'n') + std::to_string(i), "");  // several blocks of entries
-    ASSERT_EQ(::mkdir(path("d").c_str(), 0700), 0);
+    ASSERT_TRUE(std::filesystem::create_directory(path("d")));
     auto work = [](event_loop& here, std::string where) -> task<std::size_t> {
         const result<directory> open = co_await directory::open(here, where);
         std::size_t count = 0, directories = 0;
@@ -93,10 +98,9 @@ TEST_P(folders, a_walk_sees_everything_once_and_folders_first) {
 TEST_P(folders, links_are_not_followed_unless_asked_and_circles_end) {
     std::filesystem::create_directories(path("a/b"));
     put("a/f", "");
-    ASSERT_EQ(::symlink("../..", path("a/b/up").c_str()), 0);
-    ASSERT_EQ(::symlink("a", path("link").c_str()), 0);
-    ASSERT_EQ(::symlink("nowhere", path("dangling").c_str()), 0);
-    ASSERT_EQ(::symlink("self", path("self").c_str()), 0);
+    const bool linked = link_to("../..", path("a/b/up")) && link_to("a", path("link")) &&
+                        link_to("nowhere", path("dangling")) && link_to("self", path("self"));
+    if (!linked) GTEST_SKIP() << "no symbolic links";
     const seen plain = loop->run(walked(*loop, folder));
     EXPECT_EQ(plain.end, "end");
     EXPECT_EQ(plain.entries.size(), 7u);
@@ -112,24 +116,42 @@ TEST_P(folders, links_are_not_followed_unless_asked_and_circles_end) {
 TEST_P(folders, trees_deeper_than_a_path_can_say_are_walked) {
     constexpr int levels = 300;
     const std::string name(200, 'n');
-    int at = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (int i = 0; i < levels; ++i) {
-        ASSERT_EQ(::mkdirat(at, name.c_str(), 0700), 0);
-        const int below = ::openat(at, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        ::close(at);
-        at = below;
-    }
-    ::close(::openat(at, "leaf", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    ::close(at);
+    auto down = [](event_loop& here, std::string root, std::string each, std::vector<file>& way) -> task<void> {
+        result<file> top = co_await file_system(here).open_directory(root);
+        way.push_back(std::move(*top));
+        for (int i = 0; i < levels; ++i) {
+            const file_system at(here, way.back());
+            EXPECT_TRUE((co_await at.make_directory(each)).has_value());
+            result<file> below = co_await at.open_directory(each);
+            EXPECT_TRUE(below.has_value());
+            if (!below) co_return;
+            way.push_back(std::move(*below));
+        }
+        EXPECT_TRUE((co_await file_system(here, way.back()).open("leaf", fresh)).has_value());
+    };
+    // taken down from the inside, as nothing can name it from the outside
+    auto up = [](event_loop& here, std::string each, std::vector<file>& way) -> task<void> {
+        EXPECT_TRUE((co_await file_system(here, way.back()).remove("leaf")).has_value());
+        while (way.size() > 1) {
+            EXPECT_TRUE((co_await way.back().finish()).has_value());
+            way.pop_back();
+            EXPECT_TRUE((co_await file_system(here, way.back()).remove_directory(each)).has_value());
+        }
+    };
+    std::vector<file> way;
+    loop->run(down(*loop, folder, name, way));
+    ASSERT_EQ(way.size(), levels + 1u);
     const seen all = loop->run(walked(*loop, folder));
     EXPECT_EQ(all.end, "end");
     EXPECT_EQ(all.entries.size(), levels + 1u);
     EXPECT_EQ(std::ranges::max_element(all.entries, {}, [](const auto& one) { return one.second.depth; })->second.depth,
               levels + 1u);
-    // taken down from the inside, as the system's own tools cannot name it either
-    EXPECT_EQ(std::system(("rm -rf '" + path(name) + "'").c_str()), 0);
+    loop->run(up(*loop, name, way));
+    way.clear();
+    EXPECT_EQ(entries(), 0u);
 }
 
+#ifndef _WIN32  // names are UTF-16 there, everything is read by an administrator, and nothing limits handles
 TEST_P(folders, names_are_bytes) {
     const std::string odd = "\xff\xfe\x80 new\nline\t\\";
     put(odd, "x");
@@ -171,6 +193,7 @@ TEST_P(folders, a_folder_that_cannot_be_read_is_told_and_the_walk_goes_on) {
     EXPECT_TRUE(all.has("z/f"));
     ::chmod(path("a/secret").c_str(), 0700);
 }
+#endif
 
 TEST_P(folders, a_cancelled_walk_goes_on_where_it_was) {
     std::filesystem::create_directories(path("a/b/c"));

@@ -1,10 +1,7 @@
 // Calls on one open file, and on paths.
 #include "io/file.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <csignal>
 
 #include "task/when.hpp"
 #include "world.hpp"
@@ -47,7 +44,7 @@ TEST_P(files, what_is_written_is_read) {
         EXPECT_EQ(co_await read_text(one, 0, 100), std::string("hello\0\0", 7));
         EXPECT_TRUE((co_await one.set_mode(0640)).has_value());
         const result<file_status> changed = co_await one.status();
-        EXPECT_EQ(changed->mode, 0640u);
+        EXPECT_EQ(changed->mode, has_permissions ? 0640u : 0666u);
     };
     loop->run(work(*loop, path("f")));
     EXPECT_EQ(text_of("f").size(), 7u);
@@ -110,9 +107,9 @@ TEST_P(files, a_read_is_as_long_as_its_largest_block_at_most) {
 
 TEST_P(files, opening_says_what_is_wrong) {
     put("f", "old");
-    ASSERT_EQ(::symlink("f", path("link").c_str()), 0);
-    ASSERT_EQ(::symlink("circle", path("circle").c_str()), 0);
-    auto work = [](event_loop& here, std::string in) -> task<void> {
+    const bool links = link_to("f", path("link")) && link_to("circle", path("circle"));
+    ASSERT_TRUE(links || !has_permissions);
+    auto work = [](event_loop& here, std::string in, bool has_links) -> task<void> {
         auto why = [](event_loop& at, std::string where, open_options how) -> task<errc> {
             const result<file> made = co_await file::open(at, where, how);
             co_return made ? errc::other : made.error().code();
@@ -122,15 +119,16 @@ TEST_P(files, opening_says_what_is_wrong) {
         EXPECT_EQ(co_await why(here, in + "/f", create), errc::already_exists);
         EXPECT_EQ(co_await why(here, in, {.access = file_access::write}), errc::is_directory);
         EXPECT_EQ(co_await why(here, in + "/f/below", {}), errc::not_directory);
-        EXPECT_EQ(co_await why(here, in + "/circle", {}), errc::too_many_links);
-        EXPECT_EQ(co_await why(here, in + "/link", {.no_follow = true}), errc::too_many_links);
         EXPECT_EQ(co_await why(here, in + "/" + std::string(256, 'n'), {}), errc::name_too_long);
         EXPECT_EQ(co_await why(here, std::string(5000, 'n'), {}), errc::name_too_long);
         EXPECT_EQ(co_await why(here, "", {}), errc::not_found);
         EXPECT_EQ(co_await why(here, std::string("a\0b", 3), {}), errc::invalid_argument);
+        if (!has_links) co_return;
+        EXPECT_EQ(co_await why(here, in + "/circle", {}), errc::too_many_links);
+        EXPECT_EQ(co_await why(here, in + "/link", {.no_follow = true}), errc::too_many_links);
         EXPECT_EQ(co_await why(here, in + "/link", {}), errc::other);
     };
-    loop->run(work(*loop, folder));
+    loop->run(work(*loop, folder, links));
 }
 
 TEST_P(files, a_file_that_is_only_read_is_not_written_and_the_other_way_round) {
@@ -147,6 +145,7 @@ TEST_P(files, a_file_that_is_only_read_is_not_written_and_the_other_way_round) {
 }
 
 TEST_P(files, an_open_file_stays_the_file_it_was) {
+    if (on_wine()) GTEST_SKIP() << "Wine does not rename over an open file";
     put("f", "old text");
     put("new", "new text");
     auto work = [](event_loop& here, std::string in) -> task<void> {
@@ -166,35 +165,56 @@ TEST_P(files, an_open_file_stays_the_file_it_was) {
 TEST_P(files, paths_are_renamed_removed_and_looked_at) {
     put("a", "1234");
     put("b", "12");
-    ASSERT_EQ(::symlink("a", path("link").c_str()), 0);
     auto work = [](event_loop& here, std::string in) -> task<void> {
         const file_system paths(here);
         EXPECT_EQ((co_await paths.status(in + "/a"))->size_bytes, 4u);
-        EXPECT_EQ((co_await paths.status(in + "/link"))->type, file_type::regular);
-        EXPECT_EQ((co_await paths.status(in + "/link", links::no_follow))->type, file_type::symbolic_link);
         EXPECT_EQ((co_await paths.status(in + "/none")).error(), errc::not_found);
         EXPECT_EQ((co_await paths.rename(in + "/a", in + "/b", true)).error(), errc::already_exists);
         EXPECT_TRUE((co_await paths.rename(in + "/a", in + "/b")).has_value());
         EXPECT_EQ((co_await paths.status(in + "/b"))->size_bytes, 4u);
         EXPECT_TRUE((co_await paths.make_directory(in + "/d", 0700)).has_value());
         EXPECT_EQ((co_await paths.make_directory(in + "/d")).error(), errc::already_exists);
-        EXPECT_EQ((co_await paths.status(in + "/d"))->mode, 0700u);
+        EXPECT_EQ((co_await paths.status(in + "/d"))->mode, has_permissions ? 0700u : 0777u);
         EXPECT_TRUE((co_await paths.rename(in + "/b", in + "/d/b")).has_value());
         EXPECT_EQ((co_await paths.remove_directory(in + "/d")).error(), errc::not_empty);
         EXPECT_EQ((co_await paths.remove(in + "/d")).error(), errc::is_directory);
         EXPECT_EQ((co_await paths.rename(in + "/d", in + "/d/b/c")).error(), errc::not_directory);
-        EXPECT_EQ((co_await paths.rename(in + "/d/b", "/proc/b")).error(), errc::cross_device);
+        if (has_permissions) EXPECT_EQ((co_await paths.rename(in + "/d/b", "/proc/b")).error(), errc::cross_device);
         const result<file> folder = co_await paths.open_directory(in + "/d");
         const file_system below(here, *folder);
         EXPECT_EQ((co_await below.status("b"))->size_bytes, 4u);
         EXPECT_TRUE((co_await below.rename("b", "c")).has_value());
         EXPECT_TRUE((co_await below.remove("c")).has_value());
-        EXPECT_TRUE((co_await paths.remove_directory(in + "/d")).has_value());
-        EXPECT_TRUE((co_await paths.remove(in + "/link")).has_value());
-        EXPECT_EQ((co_await paths.remove(in + "/link")).error(), errc::not_found);
     };
     loop->run(work(*loop, folder));
+    auto after = [](event_loop& here, std::string in) -> task<void> {
+        EXPECT_TRUE((co_await file_system(here).remove_directory(in + "/d")).has_value());
+    };
+    expect_nothing_left();  // Windows removes a folder when nobody has it open
+    loop->run(after(*loop, folder));
     EXPECT_EQ(entries(), 0u);
+}
+
+TEST_P(files, a_link_is_looked_at_and_removed_itself) {
+    put("a", "1234");
+    std::filesystem::create_directory(path("d"));
+    if (!link_to("a", path("link")) || !link_to("d", path("folder"))) GTEST_SKIP() << "no symbolic links";
+    auto work = [](event_loop& here, std::string in) -> task<void> {
+        const file_system paths(here);
+        EXPECT_EQ((co_await paths.status(in + "/link"))->type, file_type::regular);
+        EXPECT_EQ((co_await paths.status(in + "/link", links::no_follow))->type, file_type::symbolic_link);
+        EXPECT_EQ((co_await paths.status(in + "/folder"))->type, file_type::directory);
+        EXPECT_EQ((co_await paths.status(in + "/folder", links::no_follow))->type, file_type::symbolic_link);
+        EXPECT_EQ((co_await paths.open_directory(in + "/folder", links::no_follow)).error(), errc::not_directory);
+        EXPECT_EQ((co_await paths.remove_directory(in + "/folder")).error(), errc::not_directory);
+        EXPECT_TRUE((co_await paths.remove(in + "/folder")).has_value());
+        EXPECT_TRUE((co_await paths.remove(in + "/link")).has_value());
+        EXPECT_EQ((co_await paths.remove(in + "/link")).error(), errc::not_found);
+        EXPECT_TRUE((co_await paths.remove_directory(in + "/d")).has_value());
+        EXPECT_EQ((co_await paths.status(in + "/a"))->size_bytes, 4u);
+    };
+    loop->run(work(*loop, folder));
+    EXPECT_EQ(entries(), 1u);
 }
 
 TEST_P(files, direct_access_goes_with_blocks_of_the_loop) {

@@ -1,10 +1,6 @@
 // A folder of its own and a loop on a real kernel, for each test.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -15,30 +11,21 @@
 #include "io/directory.hpp"
 #include "io/file_service.hpp"
 #include "io/reactors.hpp"
+#include "support/temp_folder.hpp"
 #include "sync/deadline.hpp"
+#include "system.hpp"
 #include "task/scope.hpp"
 #include "task/yield.hpp"
 
 namespace co_wq::io::test {
 
-inline std::size_t open_descriptors() {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
-    return count;
-}
-
 class on_files : public testing::TestWithParam<backend> {
 protected:
-    on_files() : loop(GetParam()) {
-        char name[] = "/tmp/co_wq_files_XXXXXX";
-        folder = ::mkdtemp(name);
-        descriptors_before_ = open_descriptors();
-    }
+    on_files() : loop(GetParam()), folder(place_.path().generic_string()), descriptors_before_(open_descriptors()) {}
     ~on_files() override {
         expect_nothing_left();
         std::error_code ignored;
         std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);
-        std::filesystem::remove_all(folder, ignored);
     }
     // No call under way, no block lent, no file open.
     void expect_nothing_left() {
@@ -67,16 +54,17 @@ protected:
         std::ifstream from(path(name), std::ios::binary);
         return {std::istreambuf_iterator<char>(from), {}};
     }
-    bool exists(const std::string& name) const {
-        struct stat found{};
-        return ::lstat(path(name).c_str(), &found) == 0;
-    }
+    bool exists(const std::string& name) const { return there(path(name)); }
     std::size_t entries() const {
         return static_cast<std::size_t>(
             std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
     }
     detail::file_service& service() { return loop->reactor().files(); }
 
+private:
+    co_wq::test::temp_folder place_;
+
+protected:
     loop_under_test loop;
     std::string folder;
 

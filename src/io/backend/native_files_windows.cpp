@@ -1,14 +1,11 @@
 // Calls on open files, and where each call of a request goes.
-#include "io/backend/native_files.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <new>
 
+#include "io/backend/native_files.hpp"
 #include "io/backend/native_transfer.hpp"
 #include "io/backend/nt_files.hpp"
-
-#include <winioctl.h>
 
 namespace co_wq::io {
 namespace nt {
@@ -107,15 +104,11 @@ std::int64_t call_once(file_request& request) {
         case file_call::open: return open_path(request);
         case file_call::close: return ::CloseHandle(handle) ? 0 : last_call_failed();
         case file_call::read: return read(handle, offset, request.next_byte(), left);
-        case file_call::write:
-            hole_up_to(handle, offset);
-            return write(handle, offset, request.next_byte(), left);
+        case file_call::write: hole_up_to(handle, offset); return write(handle, offset, request.next_byte(), left);
         case file_call::sync:
         case file_call::sync_data: return sync(handle);
         case file_call::status: return status(request);
-        case file_call::truncate:
-            hole_up_to(handle, request.offset);
-            return set_end(handle, request.offset);
+        case file_call::truncate: hole_up_to(handle, request.offset); return set_end(handle, request.offset);
         case file_call::allocate: return allocate(handle, request.offset + request.length);
         case file_call::set_mode: return set_mode(handle, request.mode);
         case file_call::rename: return rename(request);

@@ -2,9 +2,12 @@
 #pragma once
 
 #ifdef _WIN32
-#include <afunix.h>
+// clang-format off: in this order
 #include <winsock2.h>
 #include <ws2tcpip.h>
+#include <afunix.h>
+#include <mstcpip.h>
+// clang-format on
 #else
 #include <arpa/inet.h>
 #include <netinet/in.h>

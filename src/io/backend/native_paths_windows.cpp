@@ -48,16 +48,15 @@ how_to_open asked_of(const file_request& request) noexcept {
     if (asked.creation == file_creation::if_missing) how.disposition = FILE_OPEN_IF;
     if (asked.creation == file_creation::must) how.disposition = FILE_CREATE;
     if (asked.no_follow || asked.creation == file_creation::must) how.options |= FILE_OPEN_REPARSE_POINT;
-    if (asked.creation != file_creation::never && (request.mode & 0222) == 0)
-        how.attributes = FILE_ATTRIBUTE_READONLY;
+    if (asked.creation != file_creation::never && (request.mode & 0222) == 0) how.attributes = FILE_ATTRIBUTE_READONLY;
     return how;
 }
 
 bool same_file(HANDLE one, HANDLE other) noexcept {
     BY_HANDLE_FILE_INFORMATION first{}, second{};
     return ::GetFileInformationByHandle(one, &first) && ::GetFileInformationByHandle(other, &second) &&
-           first.dwVolumeSerialNumber == second.dwVolumeSerialNumber &&
-           first.nFileIndexHigh == second.nFileIndexHigh && first.nFileIndexLow == second.nFileIndexLow;
+           first.dwVolumeSerialNumber == second.dwVolumeSerialNumber && first.nFileIndexHigh == second.nFileIndexHigh &&
+           first.nFileIndexLow == second.nFileIndexLow;
 }
 
 // What was opened without following is no link. A reparse point of another kind is opened again, so that what is

@@ -1,5 +1,3 @@
-#include <mstcpip.h>
-
 #include <algorithm>
 #include <cerrno>
 

@@ -142,9 +142,9 @@ std::int64_t nt::list(file_request& request) noexcept {
     const bytes block = request.buffer.block();
     for (;;) {
         IO_STATUS_BLOCK done{};
-        const NTSTATUS status = ::NtQueryDirectoryFile(
-            handle_of(request.handle), nullptr, nullptr, nullptr, &done, block.data(), static_cast<ULONG>(block.size()),
-            FileIdBothDirectoryInformation, FALSE, nullptr, FALSE);
+        const NTSTATUS status = ::NtQueryDirectoryFile(handle_of(request.handle), nullptr, nullptr, nullptr, &done,
+                                                       block.data(), static_cast<ULONG>(block.size()),
+                                                       FileIdBothDirectoryInformation, FALSE, nullptr, FALSE);
         if (status == STATUS_NO_MORE_FILES || status == STATUS_NO_SUCH_FILE) return 0;
         if (status == STATUS_INVALID_PARAMETER) return -ENOTDIR;
         if (!NT_SUCCESS(status)) return failure_of(status);

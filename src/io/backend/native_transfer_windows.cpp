@@ -1,11 +1,8 @@
-#include "io/backend/native_transfer.hpp"
-
 #include <algorithm>
 #include <cerrno>
 
+#include "io/backend/native_transfer.hpp"
 #include "io/backend/nt_files.hpp"
-
-#include <winioctl.h>
 
 namespace co_wq::io {
 namespace {
@@ -35,8 +32,7 @@ std::uint64_t hole_at(file_request& request, std::uint64_t offset, std::uint64_t
     FILE_ALLOCATED_RANGE_BUFFER asked{}, data{};
     asked.FileOffset.QuadPart = static_cast<std::int64_t>(offset);
     asked.Length.QuadPart = static_cast<std::int64_t>(end - offset);
-    std::int64_t got =
-        nt::control(file, FSCTL_QUERY_ALLOCATED_RANGES, &asked, sizeof asked, &data, sizeof data);
+    std::int64_t got = nt::control(file, FSCTL_QUERY_ALLOCATED_RANGES, &asked, sizeof asked, &data, sizeof data);
     if (got == -(system_code_base + ERROR_MORE_DATA)) got = sizeof data;  // the first of several
     if (got < 0) {
         request.mode |= no_holes_known;

@@ -9,6 +9,7 @@
 #include <windows.h>
 #undef WIN32_NO_STATUS
 #include <ntstatus.h>
+#include <winioctl.h>
 #include <winternl.h>
 
 #include <cstdint>

@@ -156,10 +156,9 @@ NTSTATUS open(owned_handle& into, const place& at, const how_to_open& how, bool*
     OBJECT_ATTRIBUTES object = object_of(at, text);
     IO_STATUS_BLOCK done{};
     HANDLE handle = nullptr;
-    const NTSTATUS status =
-        ::NtCreateFile(&handle, how.access | SYNCHRONIZE | FILE_READ_ATTRIBUTES, &object, &done, nullptr,
-                       how.attributes, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, how.disposition,
-                       how.options, nullptr, 0);
+    const NTSTATUS status = ::NtCreateFile(
+        &handle, how.access | SYNCHRONIZE | FILE_READ_ATTRIBUTES, &object, &done, nullptr, how.attributes,
+        FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, how.disposition, how.options, nullptr, 0);
     const bool opened = NT_SUCCESS(status);
     into = owned_handle(opened ? handle : nullptr);
     if (made) *made = opened && done.Information == FILE_CREATED;
