@@ -122,7 +122,8 @@ TEST_P(file_copy, a_source_that_changes_under_it_is_told_and_no_copy_stays) {
     for (const bool shrinks : {true, false}) {
         put("a", pattern(1'000'000));
         // long ago, so that the change is in another tick of the clock
-        std::filesystem::last_write_time(path("a"), std::filesystem::last_write_time(path("a")) - std::chrono::hours(24));
+        std::filesystem::last_write_time(path("a"),
+                                         std::filesystem::last_write_time(path("a")) - std::chrono::hours(24));
         copy_options how;
         how.chunk_bytes = 100'000;
         how.progress = [&](copy_progress at) {

@@ -114,12 +114,15 @@ TEST_P(folders, links_are_not_followed_unless_asked_and_circles_end) {
 }
 
 TEST_P(folders, trees_deeper_than_a_path_can_say_are_walked) {
-    constexpr int levels = 300;
+    // Linux takes 4,096 bytes and opens them from where it is; Windows has 32,767 units for all; Wine is on Linux, and
+    // removes by whole names
+    const int levels = on_wine() ? 15 : has_permissions ? 300 : 100;
     const std::string name(200, 'n');
-    auto down = [](event_loop& here, std::string root, std::string each, std::vector<file>& way) -> task<void> {
+    auto down = [](event_loop& here, std::string root, std::string each, int deep,
+                   std::vector<file>& way) -> task<void> {
         result<file> top = co_await file_system(here).open_directory(root);
         way.push_back(std::move(*top));
-        for (int i = 0; i < levels; ++i) {
+        for (int i = 0; i < deep; ++i) {
             const file_system at(here, way.back());
             EXPECT_TRUE((co_await at.make_directory(each)).has_value());
             result<file> below = co_await at.open_directory(each);
@@ -139,7 +142,7 @@ TEST_P(folders, trees_deeper_than_a_path_can_say_are_walked) {
         }
     };
     std::vector<file> way;
-    loop->run(down(*loop, folder, name, way));
+    loop->run(down(*loop, folder, name, levels, way));
     ASSERT_EQ(way.size(), levels + 1u);
     const seen all = loop->run(walked(*loop, folder));
     EXPECT_EQ(all.end, "end");

@@ -25,8 +25,6 @@ bool there(const std::string& path) {
     return ::lstat(path.c_str(), &found) == 0;
 }
 
-bool replace(const std::string& from, const std::string& to) {
-    return ::rename(from.c_str(), to.c_str()) == 0;
-}
+bool replace(const std::string& from, const std::string& to) { return ::rename(from.c_str(), to.c_str()) == 0; }
 
 }  // namespace co_wq::io::test

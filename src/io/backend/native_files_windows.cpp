@@ -126,7 +126,9 @@ std::int64_t call_once(file_request& request) {
 waited::waited(std::uint64_t offset) noexcept {
     overlapped_.Offset = static_cast<DWORD>(offset);
     overlapped_.OffsetHigh = static_cast<DWORD>(offset >> 32);
-    overlapped_.hEvent = event_of_thread();
+    // its lowest bit keeps a completion port, if somebody has joined the file to one, from hearing of it
+    const auto number = reinterpret_cast<std::uintptr_t>(event_of_thread());
+    overlapped_.hEvent = reinterpret_cast<HANDLE>(number == 0 ? 0 : number | 1);
 }
 
 std::int64_t waited::end(HANDLE handle, BOOL done) noexcept {

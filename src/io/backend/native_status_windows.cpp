@@ -140,11 +140,17 @@ file_type type_of_entry(const packed_entry& entry) noexcept {
 // A block with an entry in it, or the end. The handle remembers how far it is.
 std::int64_t nt::list(file_request& request) noexcept {
     const bytes block = request.buffer.block();
+    const HANDLE folder = handle_of(request.handle);
     for (;;) {
         IO_STATUS_BLOCK done{};
-        const NTSTATUS status = ::NtQueryDirectoryFile(handle_of(request.handle), nullptr, nullptr, nullptr, &done,
-                                                       block.data(), static_cast<ULONG>(block.size()),
-                                                       FileIdBothDirectoryInformation, FALSE, nullptr, FALSE);
+        done.Status = STATUS_PENDING;
+        NTSTATUS status = ::NtQueryDirectoryFile(folder, nullptr, nullptr, nullptr, &done, block.data(),
+                                                 static_cast<ULONG>(block.size()), FileIdBothDirectoryInformation,
+                                                 FALSE, nullptr, FALSE);
+        if (status == STATUS_PENDING) {  // it was opened as a file; it is read by one call at a time
+            const volatile NTSTATUS& later = done.Status;
+            while ((status = later) == STATUS_PENDING) ::WaitForSingleObject(folder, INFINITE);
+        }
         if (status == STATUS_NO_MORE_FILES || status == STATUS_NO_SUCH_FILE) return 0;
         if (status == STATUS_INVALID_PARAMETER) return -ENOTDIR;
         if (!NT_SUCCESS(status)) return failure_of(status);

@@ -76,10 +76,9 @@ struct nature {
     DWORD tag = 0;  // of a reparse point
     bool directory() const noexcept { return (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0; }
     bool reparse() const noexcept { return (attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0; }
-    // A symbolic link or a junction. Other reparse points are files or folders that are stored elsewhere.
-    bool link() const noexcept {
-        return reparse() && (tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT || tag == 0);
-    }
+    // A symbolic link, a junction or its like; Wine has no tag. Other reparse points are files or folders that are
+    // stored in another way.
+    bool link() const noexcept { return reparse() && (tag == 0 || IsReparseTagNameSurrogate(tag)); }
 };
 bool nature_of(HANDLE handle, nature& out) noexcept;
 file_type type_of(const nature& what) noexcept;
