@@ -8,6 +8,10 @@
 #include <string>
 #include <vector>
 
+#ifdef _WIN32
+#include "io/backend/reactor_iocp.hpp"
+#include "support/unruly_port.hpp"
+#endif
 #include "io/backend/reactor_sim.hpp"
 #include "io/event_loop.hpp"
 #include "io/socket.hpp"
@@ -17,12 +21,24 @@ namespace co_wq::io::test {
 
 struct backend {
     reactor_kind kind;
-    std::uint64_t seed;  // of the simulation
+    std::uint64_t seed;  // of the simulation; of iocp: not 0, an unruly port
 };
+
+// A reactor that is not the system's plain one, by its seed.
+inline std::unique_ptr<reactor> made_by_seed(void* context, op_slab& slots) {
+    const backend& which = *static_cast<backend*>(context);
+#ifdef _WIN32
+    if (which.kind == reactor_kind::iocp)
+        return std::make_unique<reactor_iocp>(slots, std::make_unique<unruly_port>(which.seed));
+#endif
+    sim_options options;
+    options.seed = which.seed;
+    return std::make_unique<reactor_sim>(slots, options);
+}
 
 inline std::string name_of_case(const testing::TestParamInfo<backend>& info) {
     std::string text = name_of(info.param.kind);
-    if (info.param.kind == reactor_kind::sim) text += "_seed_" + std::to_string(info.param.seed);
+    if (info.param.seed != 0) text += "_seed_" + std::to_string(info.param.seed);
     return text;
 }
 
@@ -30,18 +46,9 @@ inline std::string name_of_case(const testing::TestParamInfo<backend>& info) {
 class loop_under_test {
 public:
     explicit loop_under_test(backend which, chaos_options chaos = {}) : which_(which) {
-        if (which.kind == reactor_kind::sim) {
-            loop_ = std::make_unique<event_loop>(
-                loop_options{.name = "test", .chaos = chaos},
-                +[](void* context, op_slab& slots) -> std::unique_ptr<reactor> {
-                    sim_options options;
-                    options.seed = static_cast<backend*>(context)->seed;
-                    return std::make_unique<reactor_sim>(slots, options);
-                },
-                &which_);
-        } else {
-            loop_ = std::make_unique<event_loop>(loop_options{.reactor = which.kind, .name = "test", .chaos = chaos});
-        }
+        const loop_options options{.reactor = which.kind, .name = "test", .chaos = chaos};
+        loop_ = which.seed != 0 ? std::make_unique<event_loop>(options, &made_by_seed, &which_)
+                                : std::make_unique<event_loop>(options);
     }
     event_loop& operator*() noexcept { return *loop_; }
     event_loop* operator->() noexcept { return loop_.get(); }
@@ -76,8 +83,10 @@ protected:
 // Those of the system that the tests run on.
 #ifdef _WIN32
 inline constexpr std::array kernel_reactors{reactor_kind::iocp};
+inline constexpr std::array unruly_kernels{backend{reactor_kind::iocp, 1}, backend{reactor_kind::iocp, 2}};
 #else
 inline constexpr std::array kernel_reactors{reactor_kind::epoll, reactor_kind::uring};
+inline constexpr std::array<backend, 0> unruly_kernels{};
 #endif
 
 inline std::vector<backend> kernel_backends() {
@@ -87,6 +96,7 @@ inline std::vector<backend> kernel_backends() {
 }
 inline std::vector<backend> all_backends() {
     std::vector<backend> all = kernel_backends();
+    all.insert(all.end(), unruly_kernels.begin(), unruly_kernels.end());
     for (const std::uint64_t seed : {1, 2, 3}) all.push_back({reactor_kind::sim, seed});
     return all;
 }

@@ -50,10 +50,11 @@ public:
         ::CloseHandle(port_);
     }
 
-    start_outcome start_poll(os::kernel_memory& operation, std::uint32_t lane, native_handle socket,
-                             std::uint32_t events, packet& now) noexcept override {
+    // The name goes as the call's context, which comes back in the packet as it is.
+    start_outcome start_poll(os::kernel_memory& operation, std::uint64_t word, std::uint32_t lane, native_handle socket,
+                             std::uint32_t events) noexcept override {
         const lane_handle* const by = find_lane(lane);
-        if (!by) return refused(now);
+        if (!by) return start_outcome::refused;
         afd::operation& memory = afd::in(operation);
         memory.overlapped = {};
         memory.answer = {};
@@ -62,16 +63,15 @@ public:
         auto* const status = reinterpret_cast<io_status_block*>(&memory.overlapped);
         status->status = status_pending;
         afd::poll_question question = memory.answer;
-        const nt_status began = control_(by->through, nullptr, nullptr, &memory.overlapped, status, ioctl_afd_poll,
-                                         &question, sizeof question, &memory.answer, sizeof memory.answer);
+        const nt_status began = control_(by->through, nullptr, nullptr, reinterpret_cast<void*>(word), status,
+                                         ioctl_afd_poll, &question, sizeof question, &memory.answer,
+                                         sizeof memory.answer);
         if (began == status_pending) return start_outcome::pending;
         if (began < 0) {
             ::SetLastError(code_of(began));
-            return refused(now);
+            return start_outcome::refused;
         }
-        if (!by->quiet_on_success) return start_outcome::pending;  // a packet comes all the same
-        now = read(operation);
-        return start_outcome::done;
+        return by->quiet_on_success ? start_outcome::done : start_outcome::pending;
     }
 
     bool cancel(os::kernel_memory& operation, std::uint32_t lane) noexcept override {
@@ -85,11 +85,9 @@ public:
         const ULONG room = static_cast<ULONG>(std::min(into.size(), entries.size()));
         const DWORD limit = limit_ms < 0 ? INFINITE : static_cast<DWORD>(std::min<std::int64_t>(limit_ms, 1 << 30));
         if (!::GetQueuedCompletionStatusEx(port_, entries.data(), room, &count, limit, FALSE)) return 0;
-        for (ULONG i = 0; i < count; ++i) {
-            // the OVERLAPPED is where the kernel memory begins
-            auto* const operation = reinterpret_cast<os::kernel_memory*>(entries[i].lpOverlapped);
-            into[i] = operation ? read(*operation) : packet{};
-        }
+        for (ULONG i = 0; i < count; ++i)
+            into[i] = {reinterpret_cast<std::uintptr_t>(entries[i].lpOverlapped),
+                       static_cast<std::uint32_t>(entries[i].Internal)};
         return count;
     }
 
@@ -110,15 +108,6 @@ private:
         static const auto call = reinterpret_cast<translate>(
             reinterpret_cast<void*>(::GetProcAddress(::GetModuleHandleW(L"ntdll.dll"), "RtlNtStatusToDosError")));
         return call(status);
-    }
-    static start_outcome refused(packet& now) noexcept {
-        now.status = ::GetLastError();
-        return start_outcome::refused;
-    }
-    static packet read(os::kernel_memory& operation) noexcept {
-        const afd::operation& memory = afd::in(operation);
-        const auto status = static_cast<std::uint32_t>(memory.overlapped.Internal);
-        return {&operation, status, status == 0 && memory.answer.count > 0 ? memory.answer.events : 0};
     }
 
     const lane_handle* find_lane(std::uint32_t lane) noexcept {

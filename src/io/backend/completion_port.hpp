@@ -1,6 +1,6 @@
 // completion_port: what reactor_iocp asks of Windows; tests put their own in between.
 //
-// Guarantees: an operation that started has exactly one packet, however it ends and whether or not a cancel was
+// Guarantees: an operation that is pending has exactly one packet, however it ends and whether or not a cancel was
 //             accepted: until take() has given it out the kernel may write to its memory.
 // Threads:    wake: any; all else the loop's own.
 // Source:     CreateIoCompletionPort, GetQueuedCompletionStatusEx, CancelIoEx, SetFileCompletionNotificationModes.
@@ -15,25 +15,25 @@
 
 namespace co_wq::io {
 
-// How an operation ended.
+// An operation has ended. What it came to is in its memory.
 struct packet {
-    os::kernel_memory* operation = nullptr;  // null: somebody called wake
+    std::uint64_t word = 0;     // what it was started with; 0: somebody called wake
     std::uint32_t status = 0;   // 0, or a failure (an NTSTATUS)
-    std::uint32_t events = 0;   // of a poll (afd::event)
 };
 
 enum class start_outcome : std::uint8_t {
     pending,    // a packet comes
-    done,       // at once, and no packet comes: the answer is in `now`
-    refused,    // nothing was started
+    done,       // at once, and no packet comes
+    refused,    // nothing was started: GetLastError says why
 };
 
 class completion_port {
 public:
     virtual ~completion_port() = default;
+    // Asks the socket for one of the events (afd::event). The kernel is given `word` as the name of it, and the memory.
     // lane: operations of one lane are cancelled on the same handle; few of them should share one.
-    virtual start_outcome start_poll(os::kernel_memory& operation, std::uint32_t lane, native_handle socket,
-                                     std::uint32_t events, packet& now) noexcept = 0;
+    virtual start_outcome start_poll(os::kernel_memory& operation, std::uint64_t word, std::uint32_t lane,
+                                     native_handle socket, std::uint32_t events) noexcept = 0;
     // True: accepted, which does not say how the operation ends.
     virtual bool cancel(os::kernel_memory& operation, std::uint32_t lane) noexcept = 0;
     // Waits for at most so long; negative: for ever. How many came.

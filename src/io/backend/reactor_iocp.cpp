@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "io/backend/afd.hpp"
 #include "io/backend/native_sockets.hpp"
@@ -13,10 +14,10 @@ namespace {
 constexpr std::uint32_t end_events = afd::aborted | afd::closed_here;
 constexpr std::uint32_t status_cancelled = 0xC0000120;
 
-// A slot is as large as it is aligned in its page, and its kernel memory is within it.
-op_slot& slot_around(os::kernel_memory& memory) noexcept {
-    static_assert(sizeof(op_slot) == 128);
-    return *reinterpret_cast<op_slot*>(reinterpret_cast<std::uintptr_t>(&memory) & ~std::uintptr_t{127});
+// What the kernel says has happened.
+std::uint32_t events_of(op_slot& slot) noexcept {
+    const afd::poll_question& answer = afd::in(slot.kernel).answer;
+    return answer.count > 0 ? answer.events : 0;
 }
 
 }  // namespace
@@ -50,20 +51,23 @@ result<void> reactor_iocp::watch(descriptor& entry, direction way) noexcept {
     slot.io = {nullptr, wanted, entry.index};
     slot.held_by_kernel = true;
     slots_.arm(slot);
-    packet now;
-    switch (port_->start_poll(slot.kernel, lane_of(entry), entry.handle, wanted, now)) {
+    const std::uint64_t name = slot.tag().to_u64();
+    switch (port_->start_poll(slot.kernel, name, lane_of(entry), entry.handle, wanted)) {
         case start_outcome::pending:
             standing = slot.tag();
             ++entry.pins;
             return {};
-        case start_outcome::done:
+        case start_outcome::done: {
+            const std::uint32_t events = events_of(slot);
             slots_.retire(slot, 0);
-            on_events(entry, now, wanted);
+            on_events(entry, 0, events, way);
             return {};
+        }
         case start_outcome::refused: break;
     }
-    slots_.retire(slot, -ECANCELED);
-    return fail(from_errno(-failure_of(now.status)));
+    const std::int32_t why = last_failure();
+    slots_.retire(slot, why);
+    return fail(from_errno(-why));
 }
 
 void reactor_iocp::request_cancel(op_slot& slot) noexcept {
@@ -91,43 +95,35 @@ void reactor_iocp::wait(time_point until) noexcept {
     }
     std::array<packet, 256> taken;
     const std::size_t count = port_->take(taken, limit_ms);
-    for (std::size_t i = 0; i < count; ++i) {
-        if (!taken[i].operation) continue;
-        ++stats_.events;
-        on_packet(taken[i]);
-    }
+    for (const packet& each : std::span(taken).first(count))
+        if (each.word != 0) on_packet(each);
 }
 
 // A packet of a poll that nobody stands by any more ends it, whatever it says.
 void reactor_iocp::on_packet(const packet& done) noexcept {
-    op_slot& slot = slot_around(*done.operation);
-    CO_WQ_ASSERT(slot.held_by_kernel && slot.kind() == op_kind::multishot_poll,
-                 "a packet names an operation that is in flight");
-    descriptor& entry = table_.at(slot.io.descriptor);
-    const std::uint32_t asked = slot.io.length;
-    const bool reads = slot.tag() == entry.watch, writes = slot.tag() == entry.watch_out;
+    ++stats_.events;
+    op_slot* const slot = slots_.find(op_tag::from_u64(done.word));
+    if (!slot) return;  // counted as stale
+    descriptor& entry = table_.at(slot->io.descriptor);
+    const bool reads = slot->tag() == entry.watch, writes = slot->tag() == entry.watch_out;
+    const std::uint32_t events = done.status == 0 ? events_of(*slot) : 0;
+    slots_.retire(*slot, static_cast<std::int32_t>(events));
     if (reads) entry.watch = {};
     if (writes) entry.watch_out = {};
-    if (!reads && !writes) ++stats_.stale;
-    slots_.retire(slot, static_cast<std::int32_t>(done.status & 0x7fffffff));
-    if ((reads || writes) && !entry.closing) on_events(entry, done, asked);
+    if ((reads || writes) && !entry.closing)
+        on_events(entry, done.status, events, writes ? direction::write : direction::read);
     unpin(entry);
 }
 
-void reactor_iocp::on_events(descriptor& entry, const packet& done, std::uint32_t asked) noexcept {
-    const bool out = asked & afd::writable;
-    if (done.status == 0) {
-        const std::uint32_t events = done.events;
-        if (events & (afd::aborted | afd::closed_here)) entry.broken = true;
-        on_ready(entry, (events & (afd::readable | afd::acceptable) ? event_read : 0) |
-                            (events & (afd::writable | afd::connect_failed) ? event_write : 0) |
-                            (events & (afd::ended | end_events) ? event_end : 0));
-        if (events != 0) return;
-    }
-    // nothing that it was asked for, or cancelled by somebody else: whoever waits tries, and asks again
-    const bool cancelled = done.status == 0 || done.status == status_cancelled;
-    op_slot* const waiting = out ? entry.writer : entry.reader;
-    if (cancelled || !waiting) return post_ready(waiting);
+void reactor_iocp::on_events(descriptor& entry, std::uint32_t status, std::uint32_t events, direction way) noexcept {
+    if (events & end_events) entry.broken = true;
+    if (events != 0)
+        return on_ready(entry, (events & (afd::readable | afd::acceptable) ? event_read : 0) |
+                                   (events & (afd::writable | afd::connect_failed) ? event_write : 0) |
+                                   (events & (afd::ended | end_events) ? event_end : 0));
+    op_slot* const waiting = way == direction::write ? entry.writer : entry.reader;
+    // nothing of what was asked, or cancelled by somebody else: whoever waits tries, and asks again
+    if (status == 0 || status == status_cancelled || !waiting) return post_ready(waiting);
     if (!waiting->held_by_kernel && !waiting->queued())
         finish_parked(entry, *waiting, failure_of(ERROR_INVALID_HANDLE));
 }

@@ -35,7 +35,7 @@ private:
     static std::uint32_t events_wanted(const descriptor& entry, direction way) noexcept;
     void cancel_standing(op_tag& standing) noexcept;
     void on_packet(const packet& done) noexcept;
-    void on_events(descriptor& entry, const packet& done, std::uint32_t asked) noexcept;
+    void on_events(descriptor& entry, std::uint32_t status, std::uint32_t events, direction way) noexcept;
 
     std::unique_ptr<completion_port> port_;
 };
