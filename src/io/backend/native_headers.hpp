@@ -8,6 +8,9 @@
 #include <afunix.h>
 #include <mstcpip.h>
 // clang-format on
+// words of 16-bit compilers
+#undef near
+#undef far
 #else
 #include <arpa/inet.h>
 #include <netinet/in.h>
