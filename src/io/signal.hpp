@@ -7,8 +7,11 @@
 //             order of sending, up to RLIMIT_SIGPENDING. A wait that is cancelled or destroyed takes none.
 // Threads:    the loop's own. Lifetime: any; signals that arrive while nobody waits are kept by the system.
 // Errors:     stopped or timed_out when the scope is cancelled; closed when the set is closed or destroyed.
+// Windows:    interrupt is Ctrl+C, quit is Ctrl+Break, terminate is the end of the console window, of the session or of
+//             the system, which leave the process some seconds. One of each is kept while nobody takes it. Signals are
+//             blocked for the whole process; queue_signal reaches the own process alone; others never come.
 // Children:   io::process starts them with no signal blocked and none ignored.
-// Source:     signal(7), signalfd(2), sigqueue(3).
+// Source:     signal(7), signalfd(2), sigqueue(3); SetConsoleCtrlHandler.
 //
 //   io::block_signals({io::signals::interrupt, io::signals::terminate});
 //   io::signal_set signals(loop, {io::signals::interrupt, io::signals::terminate});
@@ -88,6 +91,8 @@ struct signal_info {
 namespace detail {
 
 signal_info decode_signal(const std::array<std::byte, 128>& raw) noexcept;
+// The set that reads them is about to be closed.
+void end_signals(native_handle source) noexcept;
 
 class signal_awaiter final : public io_awaiter {
 public:
@@ -110,10 +115,23 @@ class signal_set {
 public:
     // Throws std::system_error when the system refuses, or the loop is a simulation (ENOTSUP).
     signal_set(event_loop& loop, std::initializer_list<int> numbers);
+    signal_set(signal_set&&) noexcept = default;
+    signal_set& operator=(signal_set&& other) noexcept {
+        if (this != &other) {
+            close();
+            source_ = std::move(other.source_);
+        }
+        return *this;
+    }
+    ~signal_set() { close(); }
+
     // One task may wait at a time.
     [[nodiscard]] detail::signal_awaiter next() const noexcept { return detail::signal_awaiter(source_.where()); }
     bool is_open() const noexcept { return source_.is_open(); }
-    void close() noexcept { source_.close(); }
+    void close() noexcept {
+        if (source_.is_open()) detail::end_signals(source_.handle());
+        source_.close();
+    }
 
 private:
     socket source_;

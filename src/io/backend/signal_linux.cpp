@@ -104,6 +104,8 @@ result<void> queue_signal(int process, int number, int value) noexcept {
     return fail(from_errno(errno));
 }
 
+void detail::end_signals(native_handle) noexcept {}
+
 signal_info detail::decode_signal(const std::array<std::byte, 128>& raw) noexcept {
     signalfd_siginfo from;
     std::memcpy(&from, raw.data(), sizeof from);
