@@ -15,6 +15,12 @@ function(co_wq_lone_headers room)
   endforeach()
   set(sources "")
   foreach(header IN LISTS headers)
+    # what is of Windows alone says so, by its name or by what it includes
+    file(STRINGS "${PROJECT_SOURCE_DIR}/${include_root}/${header}" of_windows LIMIT_COUNT 1
+      REGEX "^#include <windows\\.h>")
+    if(NOT WIN32 AND (of_windows OR header MATCHES "_windows\\.hpp$"))
+      continue()
+    endif()
     set(source "${CMAKE_CURRENT_BINARY_DIR}/lone_headers/${header}.cpp")
     file(CONFIGURE OUTPUT "${source}" CONTENT "#include \"${header}\"\n#include \"${header}\"\n" @ONLY)
     list(APPEND sources "${source}")

@@ -21,7 +21,7 @@
 //             aligned), changed (a network file that is gone from its server), busy (65,000 calls are under way on
 //             the file).
 // Sources:    open(2), pread(2), pwrite(2), fsync(2), statx(2), ftruncate(2), fallocate(2), close(2),
-//             io_uring_enter(2).
+//             io_uring_enter(2). Windows: docs/windows.md.
 //
 //   auto log = co_await io::file::open(loop, "log", {.access = io::file_access::read_write});
 //   auto head = co_await log->read_at(0, 4096);        // head->data()

@@ -94,6 +94,33 @@ TEST_P(file_copy, an_existing_destination_is_replaced_or_kept_as_asked) {
     EXPECT_EQ(entries(), 2u);
 }
 
+TEST_P(file_copy, a_long_name_stays_one_of_characters) {
+    put("a", "text");
+    std::string name;
+    for (int i = 0; i < 80; ++i) name += "\xe6\x97\xa5";
+    auto check = [](event_loop& here, std::string where) -> task<void> {
+        EXPECT_EQ((co_await file_system(here).status(where))->size_bytes, 4u);
+        EXPECT_TRUE((co_await file_system(here).remove(where)).has_value());
+    };
+    EXPECT_EQ(loop->run(copies(*loop, path("a"), path(name))), "ok 4");
+    loop->run(check(*loop, path(name)));
+    EXPECT_EQ(entries(), 1u);
+}
+
+#ifdef _WIN32
+TEST_P(file_copy, a_destination_is_written_with_either_slash) {
+    put("a", "text");
+    std::filesystem::create_directory(path("d"));
+    copy_options durable;
+    durable.durable = true;
+    std::string to = path("d/b");
+    to[to.size() - 2] = '\\';
+    EXPECT_EQ(loop->run(copies(*loop, path("a"), to, durable)), "ok 4");
+    EXPECT_EQ(text_of("d/b"), "text");
+    EXPECT_EQ(entries(), 2u);
+}
+#endif
+
 TEST_P(file_copy, what_cannot_be_copied_is_told) {
     put("a", "text");
     std::filesystem::create_hard_link(path("a"), path("same"));

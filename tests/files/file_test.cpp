@@ -174,7 +174,8 @@ TEST_P(files, paths_are_renamed_removed_and_looked_at) {
         EXPECT_EQ((co_await paths.status(in + "/b"))->size_bytes, 4u);
         EXPECT_TRUE((co_await paths.make_directory(in + "/d", 0700)).has_value());
         EXPECT_EQ((co_await paths.make_directory(in + "/d")).error(), errc::already_exists);
-        EXPECT_EQ((co_await paths.status(in + "/d"))->mode, has_permissions ? 0700u : 0777u);
+        const result<file_status> folder_made = co_await paths.status(in + "/d");
+        EXPECT_EQ(folder_made->mode, has_permissions ? 0700u : 0777u);
         EXPECT_TRUE((co_await paths.rename(in + "/b", in + "/d/b")).has_value());
         EXPECT_EQ((co_await paths.remove_directory(in + "/d")).error(), errc::not_empty);
         EXPECT_EQ((co_await paths.remove(in + "/d")).error(), errc::is_directory);

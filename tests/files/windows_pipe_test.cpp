@@ -106,8 +106,10 @@ int die_with_a_stuck_call(backend on) {
     return 0;
 }
 
-TEST_P(stuck_files, a_loop_dies_though_a_call_does_not_end) {
-    EXPECT_EXIT(std::_Exit(die_with_a_stuck_call(GetParam())), testing::ExitedWithCode(0), "");
+// Without a folder of its own, which the process that dies would leave behind.
+TEST(stuck_loops, die_though_a_call_does_not_end) {
+    for (const backend on : kernel_backends())
+        EXPECT_EXIT(std::_Exit(die_with_a_stuck_call(on)), testing::ExitedWithCode(0), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(reactors, stuck_files, every_kernel, name_of_case);

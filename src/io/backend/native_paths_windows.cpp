@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "io/backend/nt_files.hpp"
+#include "io/backend/windows_error.hpp"
 
 namespace co_wq::io::nt {
 namespace {
@@ -80,7 +81,7 @@ std::int32_t set_disposition(HANDLE file, const nature& what) noexcept {
     ULONG flags = disposition_delete | disposition_posix | disposition_read_only_too;
     NTSTATUS status = set(file, flags, disposition_ex);
     if (!too_new(status)) return NT_SUCCESS(status) ? 0 : failure_of(status);
-    const bool read_only = (what.attributes & FILE_ATTRIBUTE_READONLY) != 0 && !what.directory();
+    const bool read_only = (what.attributes & FILE_ATTRIBUTE_READONLY) != 0;
     FILE_BASIC_INFORMATION basic{};
     basic.FileAttributes = (what.attributes & ~static_cast<DWORD>(FILE_ATTRIBUTE_READONLY)) | FILE_ATTRIBUTE_NORMAL;
     if (read_only) (void)set(file, basic, FileBasicInformation);
@@ -115,6 +116,8 @@ std::int64_t open_path(file_request& request) {
     owned_handle file;
     bool made = false;
     const NTSTATUS status = open(file, at, how, &made);
+    // what is removed and still open somewhere is in the way of what is to be made
+    if (status == STATUS_DELETE_PENDING && how.disposition != FILE_OPEN) return io::failure_of(ERROR_ACCESS_DENIED);
     if (!NT_SUCCESS(status)) return failure_of(status, at);
     if (request.opening.no_follow && !made) {
         if (const std::int32_t refused = refuse_link(file, at, how, request.folder)) return refused;
@@ -188,6 +191,7 @@ std::int64_t make_directory(file_request& request) {
                                  {.access = FILE_LIST_DIRECTORY,
                                   .disposition = FILE_CREATE,
                                   .options = FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_NONALERT});
+    if (status == STATUS_DELETE_PENDING) return io::failure_of(ERROR_ACCESS_DENIED);
     return NT_SUCCESS(status) ? 0 : failure_of(status, at);
 }
 

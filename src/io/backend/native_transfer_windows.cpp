@@ -50,12 +50,13 @@ std::uint64_t hole_at(file_request& request, std::uint64_t offset, std::uint64_t
 std::int64_t transfer_once(file_request& request) noexcept {
     const std::uint64_t offset = request.offset + request.done;
     std::uint64_t most = request.length - request.done;
-    if (request.flag && (request.mode & prepared) == 0) {
-        request.mode |= prepared;
-        nt::make_sparse(nt::handle_of(request.other));
-    }
     if (request.flag && (request.mode & no_holes_known) == 0) {
-        if (const std::uint64_t hole = hole_at(request, offset, most)) return static_cast<std::int64_t>(hole);
+        const std::uint64_t hole = hole_at(request, offset, most);
+        if (hole > 0 && (request.mode & prepared) == 0) {
+            request.mode |= prepared;
+            nt::make_sparse(nt::handle_of(request.other));
+        }
+        if (hole > 0) return static_cast<std::int64_t>(hole);
     }
     const bytes block = request.buffer.block();
     const std::int64_t got = nt::read(nt::handle_of(request.handle), offset, block.data(),
