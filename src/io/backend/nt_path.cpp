@@ -154,6 +154,9 @@ place place_of(native_handle folder, const char* path) {
 NTSTATUS open(owned_handle& into, const place& at, const how_to_open& how, bool* made) noexcept {
     UNICODE_STRING text{};
     OBJECT_ATTRIBUTES object = object_of(at, text);
+    // who has a pipe at that name may ask who we are, and not act for us
+    SECURITY_QUALITY_OF_SERVICE trust{sizeof trust, SecurityIdentification, SECURITY_STATIC_TRACKING, FALSE};
+    object.SecurityQualityOfService = &trust;
     IO_STATUS_BLOCK done{};
     HANDLE handle = nullptr;
     const NTSTATUS status = ::NtCreateFile(
