@@ -23,7 +23,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(CMAKE_FIND_PACKAGE_PREFER_CONFIG ON)
-foreach(package fmt spdlog GTest)
+foreach(package fmt spdlog GTest CLI11 OpenSSL PkgConfig tomlplusplus)
   set(${package}_DIR "${CMAKE_CURRENT_LIST_DIR}")
 endforeach()
 
