@@ -1,6 +1,13 @@
-#include "net/dns/detail/hosts_file.hpp"
+#include "io/backend/native_headers.hpp"
+
+#ifdef _WIN32
+#include <netioapi.h>
+#else
+#include <net/if.h>
+#endif
 
 #include "io/interface_index.hpp"
+#include "net/dns/detail/hosts_file.hpp"
 #include "temp_file.hpp"
 #include "world.hpp"
 
@@ -74,10 +81,12 @@ TEST(hosts_file, addresses_have_the_names_of_all_their_lines_in_order_and_not_to
 }
 
 TEST(hosts_file, zones_are_scopes_by_number_or_by_interface) {
-    const std::uint32_t loopback = io::interface_index("lo").value();
-    const file given(
-        "fe80::1%3 three.example\nfe80::1%lo here.example\nfe80::1%nosuchif0 nowhere.example\n"
-        "192.0.2.1%3 four.example\nfe80::1% five.example\nfe80::1%0 zero.example\n");
+    char here[IF_NAMESIZE] = {};
+    if (!::if_indextoname(1, here)) GTEST_SKIP() << "the system does not name its first interface";
+    const std::uint32_t loopback = io::interface_index(here).value();
+    const file given("fe80::1%3 three.example\nfe80::1%" + std::string(here) +
+                     " here.example\nfe80::1%nosuchif0 nowhere.example\n"
+                     "192.0.2.1%3 four.example\nfe80::1% five.example\nfe80::1%0 zero.example\n");
     detail::hosts_file hosts(given.path());
     EXPECT_EQ((*hosts.find("three.example", v6, start))->addresses.at(0).scope(), 3u);
     EXPECT_EQ((*hosts.find("here.example", v6, start))->addresses.at(0).scope(), loopback);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 
 #include <vector>
 
@@ -22,9 +21,11 @@ inline result<io::socket> listen_at(io::event_loop& loop, const char* host, std:
 // Takes a port without listening, so that nobody else can: connects are refused.
 inline result<io::socket> refuse_at(io::event_loop& loop, const char* host, std::uint16_t port) {
     const io::native_address where = io::to_native(io::socket_address::parse(host, port).value());
-    const int handle = ::socket(where.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    io::socket made(loop, handle, io::descriptor_kind::other);
-    if (::bind(handle, reinterpret_cast<const sockaddr*>(&where.storage), where.length) != 0)
+    const auto handle = loop.reactor().calls().open_stream(
+        where.storage.ss_family == AF_INET6 ? io::address_family::ipv6 : io::address_family::ipv4);
+    if (!handle) return std::unexpected(handle.error());
+    io::socket made(loop, *handle, io::descriptor_kind::other);
+    if (::bind(*handle, reinterpret_cast<const sockaddr*>(&where.storage), where.length) != 0)
         return fail(errc::address_in_use);
     return made;
 }

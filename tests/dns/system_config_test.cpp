@@ -3,6 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+
+#include "net/dns/detail/config_source.hpp"
+#include "net/dns/resolver_options.hpp"
+
 namespace co_wq::net::dns::detail {
 namespace {
 
@@ -75,6 +81,31 @@ TEST(resolv_conf, the_environment_comes_last) {
     EXPECT_EQ(same, got);
     apply_environment(got, "", "");
     EXPECT_EQ(got.search, words{});
+}
+
+TEST(config_source, the_systems_own_is_read_when_it_may_have_changed) {
+    config_source here(system_configuration());
+    const time_point start{1h};
+    const bool there = here.has_changed(start);
+    EXPECT_FALSE(here.has_changed(start));  // not looked at
+    const std::string text = here.text();
+    EXPECT_TRUE(there || text.empty());
+    EXPECT_TRUE(std::filesystem::path(system_hosts_file()).is_absolute());
+    if (os::name_settings::open() == nullptr) GTEST_SKIP() << "it is a file";
+    for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
+        EXPECT_TRUE(text.compare(at, 11, "nameserver ") == 0 || text.compare(at, 7, "search ") == 0) << text;
+    EXPECT_FALSE(here.has_changed(start + 2s));
+    const system_config got = parse_resolv_conf(text, "");
+    EXPECT_EQ(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')),
+              got.servers.size() + (got.search.empty() ? 0 : 1));
+}
+
+TEST(config_source, what_is_no_file_is_empty_and_never_changes) {
+    for (const char* path : {"", "/nonexistent/file", "/"}) {
+        config_source none(path);
+        EXPECT_FALSE(none.has_changed(time_point{1h})) << path;
+        EXPECT_EQ(none.text(), "") << path;
+    }
 }
 
 TEST(search_rules, names_with_enough_dots_come_first_as_they_are) {

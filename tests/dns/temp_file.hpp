@@ -18,8 +18,9 @@ public:
     temp_file& operator=(const temp_file&) = delete;
     ~temp_file() { std::filesystem::remove(path_); }
     void write(const std::string& text) {
-        std::ofstream(path_) << text;
-        std::filesystem::last_write_time(path_, std::filesystem::file_time_type() + std::chrono::seconds(++writes_));
+        std::ofstream(path_, std::ios::binary) << text;
+        const auto now = std::filesystem::file_time_type::clock::now();
+        std::filesystem::last_write_time(path_, now - std::chrono::hours(1) + std::chrono::seconds(++writes_));
     }
     const std::string& path() const noexcept { return path_; }
 

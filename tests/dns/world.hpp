@@ -61,8 +61,7 @@ protected:
 
 using io::test::every_reactor;
 // Where a test needs the kernel's own network.
-inline const auto real_reactors =
-    testing::Values(io::test::backend{io::reactor_kind::epoll, 0}, io::test::backend{io::reactor_kind::uring, 0});
+inline const auto real_reactors = io::test::every_kernel;
 
 // "[2001:db8::1]:80 192.0.2.1:80", or the error.
 inline std::string text_of(const result<address_list>& found) {

@@ -1,8 +1,12 @@
 #include "sim/virtual_time.hpp"
 
+#ifdef _WIN32
+#include <windows.h>
+#else
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#endif
 
 namespace co_wq::sim {
 namespace {
@@ -14,6 +18,18 @@ virtual_time::~virtual_time() { clock_in_use = nullptr; }
 
 }  // namespace co_wq::sim
 
+#ifdef _WIN32
+
+static DWORD WINAPI ticks() noexcept {
+    if (!co_wq::sim::clock_in_use) return static_cast<DWORD>(::GetTickCount64());
+    return static_cast<DWORD>(co_wq::sim::clock_in_use->now().time_since_epoch().count() / 1'000'000);
+}
+// What everything that is linked statically calls GetTickCount by (c-ares' clock), found before the system's library.
+extern "C" decltype(&ticks) co_wq_tick_count __asm__("__imp_GetTickCount");
+decltype(&ticks) co_wq_tick_count = &ticks;
+
+#else
+
 // Found before the C library's by everything that is linked dynamically.
 extern "C" int clock_gettime(clockid_t which, timespec* out) noexcept {
     if (co_wq::sim::clock_in_use && which == CLOCK_MONOTONIC) {
@@ -23,3 +39,5 @@ extern "C" int clock_gettime(clockid_t which, timespec* out) noexcept {
     }
     return static_cast<int>(::syscall(SYS_clock_gettime, which, out));
 }
+
+#endif

@@ -1,6 +1,7 @@
 // A connection with TLS on it or without, and the pump between two of them, on every backend.
 #include "net/tls/connection.hpp"
 
+#include "support/on_wine.hpp"
 #include "tls/world.hpp"
 
 namespace co_wq::net::tls::test {
@@ -109,6 +110,8 @@ TEST_P(connections, a_side_that_has_ended_still_receives) {
 
 // TCP's end without close_notify: somebody cut it. What was cut must not look whole on the other side.
 TEST_P(connections, a_truncated_side_resets_the_other) {
+    if (GetParam().kind != io::reactor_kind::sim && co_wq::test::on_wine())
+        GTEST_SKIP() << "Wine ends a stream where Windows resets it";
     const pump_result done = tunnel([](ends& here) -> task<void> {
         const std::string sent = co_await send_and_end(here.client, "half of a", false);
         EXPECT_EQ(sent, "ok");

@@ -2,6 +2,7 @@
 // it is there OpenSSL writes nothing, so a send has to wait for bytes.
 #include "net/tls/detail/awaiters.hpp"
 #include "net/tls/detail/session.hpp"
+#include "support/on_wine.hpp"
 #include "world.hpp"
 
 namespace co_wq::net::tls::test {
@@ -429,6 +430,8 @@ TEST_P(tls_split_message, what_waits_ends_with_closed) {
 }
 
 TEST_P(tls_split_message, a_cut_in_the_middle_ends_what_waits) {
+    if (GetParam().kind != io::reactor_kind::sim && co_wq::test::on_wine())
+        GTEST_SKIP() << "Wine ends a stream where Windows resets it";
     for (const bool receives : {true, false}) {
         for (const bool goodbye : {true, false}) {
             scene at;

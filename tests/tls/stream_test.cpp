@@ -1,6 +1,6 @@
 // Bytes and ends of an established connection.
-#include <malloc.h>
-
+#include "support/heap_bytes.hpp"
+#include "support/on_wine.hpp"
 #include "world.hpp"
 
 namespace co_wq::net::tls::test {
@@ -57,6 +57,8 @@ TEST_P(tls_stream, one_direction_ends_and_the_other_goes_on) {
 }
 
 TEST_P(tls_stream, what_is_cut_does_not_look_whole) {
+    if (GetParam().kind != io::reactor_kind::sim && co_wq::test::on_wine())
+        GTEST_SKIP() << "Wine ends a stream where Windows resets it";
     both made = connected();
     EXPECT_EQ(loop->run(send_text(*made.client, "half of")), "ok");
     EXPECT_EQ(loop->run(send_text(*made.server, "x")), "ok");
@@ -292,9 +294,9 @@ TEST_P(tls_stream, idle_streams_hold_no_buffers) {
     const server_context servers = home.servers();
     both first = loop->run(shake(*loop, clients, servers));
     std::vector<both> all;
-    const std::size_t empty = ::mallinfo2().uordblks;
+    const std::size_t empty = co_wq::test::heap_bytes();
     for (std::size_t i = 0; i < count; ++i) all.push_back(loop->run(shake(*loop, clients, servers)));
-    const std::size_t fresh = ::mallinfo2().uordblks;
+    const std::size_t fresh = co_wq::test::heap_bytes();
     auto talk = [](const both& with) -> task<void> {
         for (int i = 0; i < 3; ++i) {
             auto [one, two] =
@@ -305,7 +307,7 @@ TEST_P(tls_stream, idle_streams_hold_no_buffers) {
         }
     };
     for (const both& one : all) loop->run(talk(one));
-    const std::size_t used = ::mallinfo2().uordblks;
+    const std::size_t used = co_wq::test::heap_bytes();
     // a buffer for one record alone would be 16 KiB for each
     EXPECT_LT(used, fresh + count * 8 * 1024);
     EXPECT_LT(fresh - empty, 2 * count * 24 * 1024) << (fresh - empty) / count / 2 << " bytes for each end";

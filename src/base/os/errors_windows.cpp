@@ -1,6 +1,8 @@
 #include <windows.h>
 #include <winsock2.h>
 
+#include <cerrno>
+
 #include "base/os/errors.hpp"
 #include "base/os/windows.hpp"
 
@@ -145,6 +147,19 @@ error from_windows(std::uint32_t code) noexcept {
 }
 
 error error_of_system(std::uint32_t code) noexcept { return from_windows(code); }
+
+// Of errno's own numbers the sockets of this library give a few only.
+void set_socket_error(int code) noexcept {
+    switch (code) {
+        case EAGAIN:
+        case EINPROGRESS: return ::WSASetLastError(WSAEWOULDBLOCK);
+        case EFAULT: return ::WSASetLastError(WSAEFAULT);
+        case ECONNREFUSED: return ::WSASetLastError(WSAECONNREFUSED);
+        default: break;
+    }
+    if (code >= system_code_base) code -= system_code_base;
+    ::WSASetLastError(code >= WSABASEERR ? code : WSAEINVAL);
+}
 
 error last_error() noexcept { return from_windows(::GetLastError()); }
 

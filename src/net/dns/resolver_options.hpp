@@ -12,14 +12,19 @@
 
 namespace co_wq::net::dns {
 
+// The system's own, as the defaults below name them: /etc/resolv.conf and /etc/hosts. Windows: "adapters:", what its
+// network adapters and policies say (servers and search list), and the hosts file in its own folder.
+std::string system_configuration();
+std::string system_hosts_file();
+
 // What is left empty is as the system's configuration says (resolv.conf(5)), and by the given default otherwise.
 struct resolver_options {
     // "192.0.2.1,192.0.2.2:5353,[2001:db8::1]:53"; empty: the system's, or 127.0.0.1. With servers of one's own, what
     // the system says about how to ask its servers (timeout, attempts, rotate, use-vc, edns0) does not apply.
     std::string servers{};
-    // The system's configuration; empty: none. Read again when it changes (looked at once a second at most, when
-    // something is asked), unless it says no-reload; the cache is then emptied.
-    std::string resolv_conf = "/etc/resolv.conf";
+    // The system's configuration, or a file in the form of resolv.conf(5); empty: none. Read again when it changes
+    // (looked at once a second at most, when something is asked), unless it says no-reload; the cache is then emptied.
+    std::string resolv_conf = system_configuration();
     // Whether LOCALDOMAIN and RES_OPTIONS count, too.
     bool environment = true;
 
@@ -33,7 +38,7 @@ struct resolver_options {
     // the search list is under .local (RFC 6762 section 22.1), or this says so.
     std::optional<bool> ask_local{};
     // Names that need no query; empty: none. Read again when it changes (looked at once a second at most).
-    std::string hosts_file = "/etc/hosts";
+    std::string hosts_file = system_hosts_file();
 
     // How long one server may take at first; doubles in every further round over all servers.
     std::optional<duration> query_timeout{};  // 2 s

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/os/private_file.hpp"
 #include "net/tls/detail/openssl.hpp"
 #include "net/tls/errors.hpp"
 
@@ -33,14 +34,6 @@ result<detail::key_ptr> read_key(std::string_view text, std::string_view passphr
 
 // Not what is in it.
 void free_list(STACK_OF(X509) * list) { sk_X509_free(list); }
-
-// Of a path on this system; what another user could do with it.
-bool is_exposed(const std::string& path) {
-    std::error_code problem;
-    const auto mode = std::filesystem::status(path, problem).permissions();
-    return !problem && (mode & (std::filesystem::perms::others_read | std::filesystem::perms::others_write)) !=
-                           std::filesystem::perms::none;
-}
 
 }  // namespace
 
@@ -89,7 +82,7 @@ result<identity> identity::from_files(const std::string& chain_path, const std::
     if (!chain) return std::unexpected(chain.error());
     result<std::string> key = read_file(key_path);
     if (!key) return std::unexpected(key.error());
-    if (!options.allow_exposed && is_exposed(key_path)) {
+    if (!options.allow_exposed && os::is_exposed(key_path)) {
         OPENSSL_cleanse(key->data(), key->size());
         return fail(errc::key_exposed);
     }

@@ -23,7 +23,8 @@ namespace co_wq::net::tls {
 
 struct key_options {
     std::string passphrase{};
-    // A key that others than its owner and its group may read or replace is refused, unless this is set.
+    // A key that others than its owner and its group may read or replace is refused, unless this is set. (Windows: a
+    // key whose rights let users at large do so.)
     bool allow_exposed = false;
 };
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <new>
 
+#include "base/os/system_trust.hpp"
 #include "net/tls/detail/openssl.hpp"
 #include "net/tls/errors.hpp"
 #include "net/tls/identity.hpp"
@@ -23,17 +24,25 @@ struct trust::content {
 trust::trust() : content_(std::make_shared<content>()) {}
 
 result<trust> trust::system() {
-    std::string path;
-    if (const char* named = std::getenv(X509_get_default_cert_file_env()); named && *named) {
-        path = named;
-    } else {
-        std::error_code problem;
-        for (const char* usual : {X509_get_default_cert_file(), "/etc/ssl/certs/ca-certificates.crt",
-                                  "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"})
-            if (path.empty() && std::filesystem::exists(usual, problem)) path = usual;
-    }
-    if (path.empty()) return fail(errc::not_found);
-    return from_file(path);
+    const char* const named = std::getenv(X509_get_default_cert_file_env());
+    if (named && *named) return from_file(named);
+    os::system_trust found = os::read_system_trust();
+    if (found.uses_openssl_file) found.files.insert(found.files.begin(), X509_get_default_cert_file());
+    std::error_code problem;
+    for (const std::string& usual : found.files)
+        if (std::filesystem::exists(usual, problem)) return from_file(usual);
+    trust made;
+    for (const std::string& one : found.certificates) made.add_der(one);
+    if (made.size() == 0) return fail(errc::not_found);
+    return made;
+}
+
+// What the system has and OpenSSL cannot read is believed by nobody.
+void trust::add_der(std::string_view one) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(one.data());
+    const detail::x509_ptr native(d2i_X509(nullptr, &bytes, static_cast<long>(one.size())));
+    if (native && X509_STORE_add_cert(content_->store.get(), native.get()) == 1) ++content_->size;
+    ERR_clear_error();
 }
 
 result<trust> trust::from_pem(std::string_view text) {

@@ -25,7 +25,8 @@ public:
     // Believes nobody yet.
     trust();
 
-    // The system's: the file that SSL_CERT_FILE names, else where distributions keep theirs.
+    // The system's: the file that SSL_CERT_FILE names, else where distributions keep theirs. Windows: what its store
+    // ROOT has for servers, of the user and of the machine; not what it would fetch when first needed.
     static result<trust> system();
     // All certificates of a text or file in PEM.
     static result<trust> from_pem(std::string_view text);
@@ -41,6 +42,8 @@ public:
     x509_store_st* native() const noexcept;
 
 private:
+    void add_der(std::string_view one);
+
     struct content;
     std::shared_ptr<content> content_;
 };

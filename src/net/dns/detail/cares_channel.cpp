@@ -56,7 +56,9 @@ cares_channel::cares_channel(io::event_loop& loop, const channel_options& option
     char servers_only[] = "b", no_file[] = "/dev/null";
     native.lookups = servers_only;
     native.resolvconf_path = no_file;
-    native.sock_state_cb = &on_socket_state;
+    native.sock_state_cb = [](void* self, ares_socket_t handle, int readable, int writable) {
+        on_socket_state(self, static_cast<io::native_handle>(handle), readable, writable);
+    };
     native.sock_state_cb_data = this;
     const int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
                       ARES_OPT_RESOLVCONF | ARES_OPT_EDNSPSZ | (options.rotate ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE);
@@ -128,7 +130,7 @@ void cares_channel::on_reply(void* arg, int status, int timeouts, unsigned char*
     what.on_reply_(what, std::move(come));
 }
 
-void cares_channel::on_socket_state(void* self, int handle, int readable, int writable) noexcept {
+void cares_channel::on_socket_state(void* self, io::native_handle handle, int readable, int writable) noexcept {
     // (0, 0) comes right before c-ares closes the socket; a refused one is c-ares' to time out
     (void)static_cast<cares_channel*>(self)->sockets_.set(handle, {.read = readable != 0, .write = writable != 0});
 }
@@ -150,8 +152,8 @@ void cares_channel::on_time(void* self) noexcept {
 }
 
 void cares_channel::process(io::native_handle readable, io::native_handle writable) noexcept {
-    static_assert(io::no_handle == ARES_SOCKET_BAD);
-    ares_process_fd(channel_, readable, writable);
+    static_assert(static_cast<ares_socket_t>(io::no_handle) == ARES_SOCKET_BAD);
+    ares_process_fd(channel_, static_cast<ares_socket_t>(readable), static_cast<ares_socket_t>(writable));
     if (in_flight_ == 0) tick_.cancel();
 }
 

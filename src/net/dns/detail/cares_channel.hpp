@@ -80,7 +80,7 @@ public:
     std::size_t in_flight() const noexcept { return in_flight_; }
 
 private:
-    static void on_socket_state(void* self, int handle, int readable, int writable) noexcept;
+    static void on_socket_state(void* self, io::native_handle handle, int readable, int writable) noexcept;
     static void on_reply(void* arg, int status, int timeouts, unsigned char* packet, int length) noexcept;
     void send(query& what);
     reply reply_of(const query& what, int status, std::string_view packet) const;

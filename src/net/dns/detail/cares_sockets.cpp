@@ -6,6 +6,9 @@
 #include <cstring>
 #include <string>
 
+#include "base/os/errors.hpp"
+#include "base/os/io_vector.hpp"
+
 namespace co_wq::net::dns::detail {
 namespace {
 
@@ -49,10 +52,12 @@ void put_address(const io::socket_address& from, sockaddr* to, ares_socklen_t& l
     put(native, to, length);
 }
 
+io::native_handle to_native(ares_socket_t handle) noexcept { return static_cast<io::native_handle>(handle); }
+
 io::socket_calls& calls_of(void* self) noexcept { return *static_cast<io::socket_calls*>(self); }
 
 int failed(std::int32_t result) noexcept {
-    errno = result == io::would_block ? EAGAIN : -result;
+    os::set_socket_error(result == io::would_block ? EAGAIN : -result);
     return -1;
 }
 
@@ -61,25 +66,29 @@ ares_socket_t open_one(int domain, int type, int, void* self) {
     const bool stream = type == SOCK_STREAM;
     const result<io::native_handle> made =
         stream ? calls_of(self).open_stream(family) : calls_of(self).open_datagram(family);
-    if (!made) return failed(-made.error().os_code());
+    if (!made) {
+        (void)failed(-made.error().os_code());
+        return ARES_SOCKET_BAD;
+    }
     if (stream) (void)calls_of(self).set_no_delay(*made, true);
-    return *made;
+    return static_cast<ares_socket_t>(*made);
 }
 
 int close_one(ares_socket_t handle, void* self) {
-    calls_of(self).close(handle);
+    calls_of(self).close(to_native(handle));
     return 0;
 }
 
 int connect_one(ares_socket_t handle, const sockaddr* where, ares_socklen_t length, void* self) {
-    const std::int32_t got = calls_of(self).begin_connect(handle, address_from(where, length));
+    const std::int32_t got = calls_of(self).begin_connect(to_native(handle), address_from(where, length));
     return got < 0 ? failed(got) : 0;
 }
 
 ares_ssize_t receive(ares_socket_t handle, void* into, std::size_t room, int, sockaddr* from, ares_socklen_t* length,
                      void* self) {
     io::socket_address sender;
-    const std::int32_t got = calls_of(self).receive_now(handle, {static_cast<std::byte*>(into), room}, &sender);
+    const std::int32_t got =
+        calls_of(self).receive_now(to_native(handle), {static_cast<std::byte*>(into), room}, &sender);
     if (got < 0) return failed(got);
     if (from && length) put_address(sender, from, *length);
     return got;
@@ -88,7 +97,7 @@ ares_ssize_t receive(ares_socket_t handle, void* into, std::size_t room, int, so
 ares_ssize_t send_parts(ares_socket_t handle, const iovec* parts, int count, void* self) {
     std::string whole;
     for (int i = 0; i < count; ++i) whole.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
-    const std::int32_t sent = calls_of(self).send_now(handle, as_bytes(std::string_view(whole)));
+    const std::int32_t sent = calls_of(self).send_now(to_native(handle), as_bytes(std::string_view(whole)));
     return sent < 0 ? failed(sent) : sent;
 }
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <random>
 
 #include "base/log.hpp"
@@ -14,7 +12,6 @@
 namespace co_wq::net::dns::detail {
 namespace {
 
-constexpr std::size_t config_bytes_max = 64 * 1024;
 constexpr duration failure_ttl_max = std::chrono::minutes(5);  // RFC 2308 section 7
 
 bool is_negative(errc code) noexcept { return code == errc::name_not_found || code == errc::name_no_data; }
@@ -38,17 +35,6 @@ std::uint64_t seed_of(const resolver_options& options) {
     return options.seed != 0 ? options.seed : static_cast<std::uint64_t>(std::random_device()()) << 32 | 1;
 }
 
-// Of what is no regular file, nothing: opening a fifo would wait for its other end.
-std::string beginning_of(const std::string& path) {
-    std::error_code problem;
-    if (!std::filesystem::is_regular_file(path, problem)) return {};
-    std::ifstream file(path, std::ios::binary);
-    std::string text(config_bytes_max, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(file.gcount()));
-    return text;
-}
-
 std::string with_commas(const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& one : words) text += (text.empty() ? "" : ",") + one;
@@ -65,8 +51,8 @@ engine::engine(io::event_loop& loop, resolver_options options)
       table_(options_.entries_max, options_.cache_bytes_max, this, &on_reply),
       tasks_(loop) {
     if (!options_.servers.empty() && !options_.search) options_.resolv_conf.clear();  // says nothing that counts
-    config_watch_ = file_watch(options_.resolv_conf);
-    (void)config_watch_.look(loop_.now());
+    config_source_ = config_source(options_.resolv_conf);
+    (void)config_source_.has_changed(loop_.now());
     configure(read_config());
     hosts_.look(loop_.now());
     go_on_loading();
@@ -83,7 +69,7 @@ engine::~engine() {
 
 system_config engine::read_config() {
     system_config made;
-    if (!options_.resolv_conf.empty()) made = parse_resolv_conf(beginning_of(options_.resolv_conf), os::machine_name());
+    if (!options_.resolv_conf.empty()) made = parse_resolv_conf(config_source_.text(), os::machine_name());
     if (options_.environment) apply_environment(made, std::getenv("LOCALDOMAIN"), std::getenv("RES_OPTIONS"));
     return made;
 }
@@ -127,7 +113,7 @@ search_rules engine::rules_of(const system_config& config) const {
 
 // What is in flight ends under the old one.
 void engine::refresh(time_point now) {
-    if (!config_.reload || config_watch_.look(now) != file_watch::state::changed) return;
+    if (!config_.reload || !config_source_.has_changed(now)) return;
     system_config config = read_config();
     if (config == config_) return;
     try {

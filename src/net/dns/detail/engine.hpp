@@ -9,7 +9,7 @@
 
 #include "base/random.hpp"
 #include "net/dns/detail/cares_channel.hpp"
-#include "net/dns/detail/file_watch.hpp"
+#include "net/dns/detail/config_source.hpp"
 #include "net/dns/detail/hosts_file.hpp"
 #include "net/dns/detail/name_table.hpp"
 #include "net/dns/detail/search.hpp"
@@ -57,7 +57,7 @@ private:
     resolver_options options_;
     resolver_counters counters_;
     hosts_file hosts_;
-    file_watch config_watch_{{}};
+    config_source config_source_{{}};
     system_config config_;
     std::shared_ptr<const search_rules> rules_;
     bool ask_local_ = false;
