@@ -19,7 +19,7 @@ namespace co_wq::io {
 // One datagram that came.
 struct received {
     std::uint32_t size = 0;            // bytes in the buffer
-    std::uint32_t full_size = 0;       // bytes it had: more than size when the buffer was too small
+    std::uint32_t full_size = 0;  // bytes it had: more than size when the buffer was too small (Windows: one more)
     std::uint16_t segment_bytes = 0;  // with receive_segments: the buffer has datagrams of this size, the last shorter
     socket_address from{};
 

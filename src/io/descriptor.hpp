@@ -53,6 +53,8 @@ struct alignas(64) descriptor {
     bool multishot : 1 = false;  // the kernel receives on its own (io_uring)
     bool send_ended : 1 = false;  // we have ended our direction
     bool broken : 1 = false;     // reset seen (iocp)
+    bool peer_ended : 1 = false;  // its end was seen, and no reset before it (iocp)
+    bool reset_told : 1 = false;  // a call has failed with it (iocp)
     std::uint8_t flow : 2 = 0;  // how many datagrams are asked for at once, from how they came (native_datagrams.cpp)
 
     op_tag tag() const noexcept { return {index, generation}; }

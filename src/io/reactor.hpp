@@ -96,6 +96,8 @@ public:
     virtual ~socket_calls() = default;
     virtual result<native_handle> open_stream(address_family family) noexcept = 0;
     virtual result<native_handle> open_listener(const socket_address& where, int backlog, bool share_port) noexcept = 0;
+    // Whether share_port is possible. Where it is not, several loops may listen by duplicates of one socket.
+    virtual bool can_share_port() const noexcept { return true; }
     virtual result<native_handle> open_datagram(address_family family) noexcept = 0;
     // A local socket that keeps the bounds of messages, and their order.
     virtual result<native_handle> open_sequenced() noexcept = 0;

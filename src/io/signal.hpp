@@ -71,21 +71,21 @@ private:
 result<void> queue_signal(int process, int number, int value) noexcept;
 
 enum class signal_origin : unsigned char {
-    kernel,   // the system itself: a terminal, a fault
+    kernel,  // the system itself: a terminal, a fault
     process,  // kill(2) by `process`, or raise
-    queued,   // sigqueue(3) by `process`, with `value`
-    child,    // SIGCHLD about `process`, `value` is its status
-    timer,    // a POSIX timer or message queue, with `value`
+    queued,  // sigqueue(3) by `process`, with `value`
+    child,  // SIGCHLD about `process`, `value` is its status
+    timer,  // a POSIX timer or message queue, with `value`
 };
 
 struct signal_info {
     int number = 0;
     signal_origin origin = signal_origin::kernel;
-    int process = 0;          // who sent it; 0: not known here, or the kernel
-    std::uint32_t user = 0;   // whose process that was
+    int process = 0;  // who sent it; 0: not known here, or the kernel
+    std::uint32_t user = 0;  // whose process that was
     int value = 0;
     std::uint64_t pointer = 0;  // the same value, if the sender gave a pointer
-    int code = 0;             // the system's si_code
+    int code = 0;  // the system's si_code
 };
 
 namespace detail {

@@ -1,8 +1,8 @@
-// Every scenario on epoll, io_uring and many seeds of the simulation: the logs must be the same, line by line.
+// Every scenario on the system's reactors and many seeds of the simulation: the logs must be the same, line by line.
 #include <cctype>
-#include <filesystem>
 
 #include "stage.hpp"
+#include "support/system.hpp"
 
 namespace co_wq::conformance {
 namespace {
@@ -21,12 +21,6 @@ const std::vector<scenario>& scenarios() {
         return made;
     }();
     return all;
-}
-
-std::size_t open_files() {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
-    return count;
 }
 
 task<void> play(stage& on, const scenario& what) {
@@ -53,29 +47,54 @@ std::string log_of(const scenario& what, const io::test::backend& on) {
     return seen;
 }
 
-// epoll, io_uring, the simulation.
-using of_each = testing::TestWithParam<std::tuple<std::size_t, io::reactor_kind>>;
+// Why a scenario is not played there; null: it is.
+const char* not_played(std::string_view name, io::reactor_kind kind) {
+    if (kind != io::reactor_kind::iocp) return nullptr;
+    if (name == "unconnected") return "Windows tells a stream that never was connected from one that has ended";
+    if (!test::on_wine()) return nullptr;
+    if (name == "end behind bytes") return "Wine does not report an end while bytes before it are unread";
+    for (const char* early :
+         {"reset before accept", "listener closed with pending connection", "listener closed, a connection not taken"})
+        if (name == early) return "Wine forgets a reset that came before anybody waited";
+    return nullptr;
+}
+
+// One backend, and how many seeds of it.
+struct column {
+    io::reactor_kind kind;
+    std::uint64_t first_seed, last_seed;
+};
+std::vector<column> columns() {
+    std::vector<column> all;
+    for (const io::reactor_kind kind : io::test::kernel_reactors) all.push_back({kind, 0, 0});
+    for (const io::test::backend& one : io::test::unruly_kernels) all.push_back({one.kind, one.seed, one.seed});
+    all.push_back({io::reactor_kind::sim, 1, seeds});
+    return all;
+}
+
+using of_each = testing::TestWithParam<std::tuple<std::size_t, column>>;
 
 TEST_P(of_each, is_seen_the_same) {
     const scenario& what = scenarios()[std::get<0>(GetParam())];
-    const io::reactor_kind kind = std::get<1>(GetParam());
-    const std::uint64_t runs = kind == io::reactor_kind::sim ? seeds : 1;
-    const std::size_t files = open_files();
-    for (std::uint64_t seed = 1; seed <= runs; ++seed)
-        ASSERT_EQ(log_of(what, {kind, seed}), what.seen) << name_of(kind) << " seed " << seed;
-    EXPECT_EQ(open_files(), files);
+    const column& on = std::get<1>(GetParam());
+    if (const char* reason = not_played(what.name, on.kind)) GTEST_SKIP() << reason;
+    const std::size_t files = test::open_files();
+    for (std::uint64_t seed = on.first_seed; seed <= on.last_seed; ++seed)
+        ASSERT_EQ(log_of(what, {on.kind, seed}), what.seen) << name_of(on.kind) << " seed " << seed;
+    EXPECT_EQ(test::open_files(), files);
 }
 
 std::string name_of_case(const testing::TestParamInfo<of_each::ParamType>& info) {
     std::string text = scenarios()[std::get<0>(info.param)].name;
     for (char& one : text)
         if (!std::isalnum(static_cast<unsigned char>(one))) one = '_';
-    return text + "_" + io::name_of(std::get<1>(info.param));
+    const column& on = std::get<1>(info.param);
+    text += std::string("_") + io::name_of(on.kind);
+    return on.first_seed == on.last_seed && on.first_seed != 0 ? text + "_seed_" + std::to_string(on.first_seed) : text;
 }
 INSTANTIATE_TEST_SUITE_P(conformance, of_each,
                          testing::Combine(testing::Range(std::size_t{0}, scenarios().size()),
-                                          testing::Values(io::reactor_kind::epoll, io::reactor_kind::uring,
-                                                          io::reactor_kind::sim)),
+                                          testing::ValuesIn(columns())),
                          name_of_case);
 
 }  // namespace

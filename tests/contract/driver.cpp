@@ -1,12 +1,8 @@
 #include "driver.hpp"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <filesystem>
 #include <utility>
 
-#include "base/fault.hpp"
+#include "support/system.hpp"
 #include "task/scope.hpp"
 #include "task/with_stop.hpp"
 
@@ -15,17 +11,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::size_t open_files() {
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
-    return count;
-}
-
 // Of the system or, where there is none, of the simulation.
 std::size_t open_files(io::event_loop& loop) {
     if (auto* simulated = dynamic_cast<io::reactor_sim*>(&loop.reactor()))
         return simulated->network().open_sockets() + simulated->network().files().open();
-    return open_files();
+    return test::open_files();
 }
 
 // What became of one waiting frame.
@@ -263,9 +253,15 @@ private:
     bool completed_ = false;
 };
 
+// Windows' reactor polls through a socket of its own, which it opens for the first wait.
+task<void> open_what_stays(io::event_loop& loop) {
+    if (std::string_view(loop.reactor().name()) == "iocp") (void)co_await io::test::make_connection(loop);
+}
+
 void run_in_loop(const variant& what, const io::test::backend& on, cell at, problems& wrong) {
     io::test::loop_under_test loop(on);
     loop->run(turns(2));
+    loop->run(open_what_stays(*loop));
     trial one(what, *loop, on, at, wrong);
     for (int phase = 0; phase < trial::phases(at); ++phase) loop->run(one.run(phase));
 }
@@ -296,42 +292,18 @@ void destroy_runtime(const variant& what, const io::test::backend& on, problems&
     }
 }
 
-int fault_pipe = -1;
-
-// In a process of its own: the fault's message, or that there was none.
-std::string fault_of(const variant& what, const io::test::backend& on, cell at) {
-    int ends[2];
-    if (::pipe(ends) != 0) return "no pipe";
-    const pid_t child = ::fork();
-    if (child == 0) {
-        (void)std::freopen("/dev/null", "w", stderr);
-        fault_pipe = ends[1];
-        set_fault_hook([](const fault_report& report) noexcept {
-            (void)!::write(fault_pipe, report.message, std::char_traits<char>::length(report.message));
-            ::_exit(3);
-        });
-        problems ignored;
-        run_in_loop(what, on, at, ignored);
-        ::_exit(0);
-    }
-    ::close(ends[1]);
-    std::string message;
-    char buffer[256];
-    for (ssize_t got; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;)
-        message.append(buffer, static_cast<std::size_t>(got));
-    ::close(ends[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 3) return "no fault, but status " + std::to_string(status);
-    return message;
-}
-
 }  // namespace
+
+problems play(const variant& what, const io::test::backend& on, cell at) {
+    problems wrong;
+    run_in_loop(what, on, at, wrong);
+    return wrong;
+}
 
 problems run_cell(const variant& what, const io::test::backend& on, cell at) {
     problems wrong;
     const expectation& expected = what.expected.at(at);
-    const std::size_t files = open_files();
+    const std::size_t files = test::open_files();
     if (expected.how() == expectation::kind::none) return wrong;
     if (expected.how() == expectation::kind::faults) {
         const std::string message = fault_of(what, on, at);
@@ -343,8 +315,8 @@ problems run_cell(const variant& what, const io::test::backend& on, cell at) {
     }
     // a library's own threads close theirs a moment later
     const auto limit = std::chrono::steady_clock::now() + 1s;
-    while (open_files() != files && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
-    if (open_files() != files) wrong.push_back("files stay open after the loop");
+    while (test::open_files() != files && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+    if (test::open_files() != files) wrong.push_back("files stay open after the loop");
     return wrong;
 }
 

@@ -15,4 +15,9 @@ using problems = std::vector<std::string>;
 // A cell that cannot happen is not run (expectation::kind::none).
 problems run_cell(const variant& what, const io::test::backend& on, cell at);
 
+// Parts of it: one that does not fault; and one that must, in a process of its own: the fault's message, or that there
+// was none.
+problems play(const variant& what, const io::test::backend& on, cell at);
+std::string fault_of(const variant& what, const io::test::backend& on, cell at);
+
 }  // namespace co_wq::contract

@@ -4,6 +4,7 @@
 
 #include "driver.hpp"
 #include "rows.hpp"
+#include "support/system.hpp"
 
 namespace co_wq::contract {
 namespace {
@@ -24,7 +25,10 @@ struct column {
 };
 const std::vector<column>& columns() {
     static const std::vector<column> all = [] {
-        std::vector<column> made{{"epoll", {{io::reactor_kind::epoll, 0}}}, {"uring", {{io::reactor_kind::uring, 0}}}};
+        std::vector<column> made;
+        for (const io::reactor_kind kind : io::test::kernel_reactors) made.push_back({io::name_of(kind), {{kind, 0}}});
+        if (!io::test::unruly_kernels.empty())
+            made.push_back({"unruly", {io::test::unruly_kernels.begin(), io::test::unruly_kernels.end()}});
         made.push_back({"sim", {}});
         for (std::uint64_t seed = 1; seed <= variant::seeds_max; ++seed)
             made.back().backends.push_back({io::reactor_kind::sim, seed});
@@ -36,6 +40,7 @@ const std::vector<column>& columns() {
 // Null: the cell can be had there.
 const char* not_applicable(const variant& one, cell at, const io::test::backend& on) {
     if (one.expected.at(at).how() == expectation::kind::none) return one.expected.at(at).text();
+    if (on.kind == io::reactor_kind::iocp && at == cell::error && test::on_wine()) return one.error_not_on_wine;
     if (on.kind != io::reactor_kind::sim) return nullptr;
     if (one.not_simulated) return one.not_simulated;
     return at == cell::error ? one.error_not_simulated : nullptr;
@@ -87,8 +92,9 @@ public:
             if (!awaiter.row_of.variants) continue;
             for (const variant& one : awaiter.row_of.variants()) print_row(one);
         }
-        std::printf("\nok: on epoll, io_uring and %zu seeds of the simulation; e, u, s: on these alone\n",
-                    columns().back().backends.size());
+        std::printf("\nok: everywhere; or only where the letters say:");
+        for (const column& on : columns()) std::printf(" %c: %s (%zu)", on.name[0], on.name, on.backends.size());
+        std::printf("\n");
         for (const auto& [reason, number] : reasons_) std::printf("n/a %d: %s\n", number, reason.c_str());
         std::printf("\nclasses without a row of their own:\n");
         for (const registered& awaiter : registry)

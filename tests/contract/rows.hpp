@@ -110,7 +110,14 @@ CO_WQ_NO_ROW(awaiter_ref, "stands for the awaiter behind it")
 CO_WQ_NO_ROW(promise_base_final_awaiter, "the end of a frame, which nothing can wait for")
 CO_WQ_NO_ROW(this_task_environment_awaiter, "never suspends")
 
-// What is built on recv and poll, in rows_system.cpp; they stand with those.
+// What is built on the operations on streams; they stand with those. No other system than Linux has them:
+// rows_local.cpp, rows_system.cpp; rows_windows.cpp says why.
+std::vector<variant> pipe_recv_rows();
+std::vector<variant> pipe_lease_rows();
+std::vector<variant> pipe_send_rows();
+std::vector<variant> pipe_send_all_rows();
+std::vector<variant> pipe_send_parts_rows();
+std::vector<variant> pipe_poll_rows();
 std::vector<variant> child_rows();
 std::vector<variant> watch_rows();
 

@@ -1,8 +1,8 @@
 // Rows of what other threads and libraries complete.
 #include <atomic>
 #include <optional>
-#include <semaphore>
 
+#include "base/this_thread.hpp"
 #include "rows.hpp"
 #include "sync/event.hpp"
 #include "task/callback_wq.hpp"
@@ -12,6 +12,19 @@
 
 namespace co_wq::contract {
 namespace {
+
+// Lets threads through once it is open; the semaphores of libstdc++ lose wake-ups where there is no futex.
+class door {
+public:
+    void open() noexcept {
+        open_.store(1, std::memory_order_release);
+        detail::wake_all(open_);
+    }
+    void pass() const noexcept { detail::wait_while(open_, 0u); }
+
+private:
+    std::atomic<unsigned> open_{0};
+};
 
 constexpr const char* not_closed = "it is destroyed, not closed";
 
@@ -103,15 +116,11 @@ public:
 
 protected:
     struct gate {
-        std::counting_semaphore<> way{0};
+        door way;
         std::atomic<bool> fails{false};
-        bool opened = false;
-        void open() {
-            if (!std::exchange(opened, true)) way.release();
-        }
+        void open() { way.open(); }
         int pass() {
-            way.acquire();
-            way.release();
+            way.pass();
             if (fails) throw std::runtime_error("boom");
             return 7;
         }
@@ -164,10 +173,10 @@ public:
     other_thread()
         : thread_([this] {
               queue.adopt();
-              adopted_.release();
+              adopted_.open();
               queue.run_until([this] { return ending_ && tasks == 0; });
           }) {
-        adopted_.acquire();  // posting from here is posting from another thread
+        adopted_.pass();  // posting from here is posting from another thread
     }
     other_thread(const other_thread&) = delete;
     ~other_thread() {
@@ -181,7 +190,7 @@ public:
 
 private:
     std::atomic<bool> ending_{false};
-    std::binary_semaphore adopted_{0};
+    door adopted_;
     std::thread thread_;
 };
 

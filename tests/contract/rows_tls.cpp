@@ -1,16 +1,11 @@
 // Rows of TLS: an established connection, and the handshake.
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
 #include <optional>
 
 #include "io/reactors.hpp"
 #include "net/tls/connection.hpp"
 #include "rows.hpp"
 #include "support/certificates.hpp"
+#include "support/full_stream.hpp"
 #include "task/scope.hpp"
 #include "task/when.hpp"
 
@@ -70,10 +65,12 @@ protected:
         std::size_t sent = 0, before = 0;
         counting_scope flooding(loop);
         flooding.spawn(flood(*near, sent), "flood");
+        auto moved = std::chrono::steady_clock::now();
         do {
+            if (sent != before) moved = std::chrono::steady_clock::now();
             before = sent;
             for (int i = 0; i < 5; ++i) co_await nap();
-        } while (sent != before || (!simulated && !is_full()));
+        } while (sent != before || (!simulated && !stays_full(near_handle_, far_handle_, moved)));
         flooding.request_stop();
         co_await flooding.join();
     }
@@ -83,14 +80,6 @@ protected:
     }
 
 private:
-    // All that the socket holds stays there: an acknowledgement that is still to come would make room.
-    bool is_full() const {
-        const int on = 1;
-        ::setsockopt(far_handle_, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
-        int queued = 0, unsent = 0;
-        return ::ioctl(near_handle_, SIOCOUTQ, &queued) == 0 && ::ioctl(near_handle_, SIOCOUTQNSD, &unsent) == 0 &&
-               unsent > 0 && queued == unsent;
-    }
     static task<void> flood(const tls::stream& to, std::size_t& sent) {
         const std::vector<std::byte> block(8 * 1024);
         for (;;) {

@@ -70,6 +70,7 @@ struct variant {
     // How many seeds of the simulation play it: fewer where the wait itself computes long.
     std::size_t seeds = seeds_max;
     static constexpr std::size_t seeds_max = 20;
+    const char* error_not_on_wine = nullptr;  // why it cannot be had there, though Windows has it
 };
 
 // Handshakes compute for milliseconds, and a sanitizer makes that tenfold.
@@ -126,6 +127,23 @@ consteval plan operation_plan(expectation complete, expectation ready, expectati
             .scope_cancelled = stopped,
             .runtime_stopping = stopped,
             .runtime_destroyed = gone()};
+}
+
+// Of what a system does not have; the reason stands in the table in every cell.
+consteval plan absent_plan(const char* reason) {
+    const expectation absent = none(reason);
+    return {.complete = absent,
+            .ready = absent,
+            .error = absent,
+            .cancel = absent,
+            .completing = absent,
+            .timeout = absent,
+            .owner_closed = absent,
+            .owner_destroyed = absent,
+            .frame_destroyed = absent,
+            .scope_cancelled = absent,
+            .runtime_stopping = absent,
+            .runtime_destroyed = absent};
 }
 
 }  // namespace co_wq::contract

@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <string>
 
+#include "support/system.hpp"
+
 namespace co_wq::io::test {
 
-// Wine is not Windows everywhere: what it does not do is skipped, with the reason.
-bool on_wine();
+using co_wq::test::on_wine;
 
 #ifdef _WIN32
 inline constexpr bool has_permissions = false;  // but for one: to write

@@ -6,11 +6,6 @@
 
 namespace co_wq::io::test {
 
-bool on_wine() {
-    const HMODULE system = ::GetModuleHandleW(L"ntdll.dll");
-    return system && ::GetProcAddress(system, "wine_get_version");
-}
-
 std::size_t open_descriptors() {
     std::size_t count = 0;
     for (std::intptr_t number = 4; number < 16 * 1024; number += 4)

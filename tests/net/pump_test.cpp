@@ -1,14 +1,9 @@
 // The tunnel pump between a client and an origin, on every backend.
 #include "net/pump.hpp"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <filesystem>
 #include <vector>
 
-#include "io/reactors.hpp"
+#include "pumped.hpp"
 #include "sync/deadline.hpp"
 #include "sync/sleep.hpp"
 #include "task/when.hpp"
@@ -18,52 +13,9 @@ namespace co_wq::net {
 namespace {
 
 using namespace std::chrono_literals;
-using io::test::connection;
-using io::test::make_connection;
-
-class pump_on_every_reactor : public io::test::on_every_reactor {
-protected:
-    struct ends {
-        tcp_stream client, client_side, origin_side, origin;
-    };
-    // client <-> client_side | pump | origin_side <-> origin
-    static task<ends> make_ends(io::event_loop& loop) {
-        connection left = co_await make_connection(loop);
-        connection right = co_await make_connection(loop);
-        co_return ends{tcp_stream(std::move(left.near)), tcp_stream(std::move(left.far)),
-                       tcp_stream(std::move(right.near)), tcp_stream(std::move(right.far))};
-    }
-};
-using pumped = pump_on_every_reactor;
-
-task<void> send_pattern(tcp_stream& to, std::size_t size, bool then_end) {
-    std::vector<std::byte> block(50'000);
-    std::uint32_t x = 7;
-    for (std::size_t sent = 0; sent < size;) {
-        const std::size_t step = std::min(block.size(), size - sent);
-        for (std::size_t i = 0; i < step; ++i)
-            block[i] = static_cast<std::byte>((x = x * 1664525u + 1013904223u) >> 24);
-        const result<void> done = co_await to.send_all(const_bytes(block).first(step));
-        EXPECT_TRUE(done.has_value());
-        if (!done) co_return;
-        sent += step;
-    }
-    if (then_end) EXPECT_TRUE(to.shutdown_send().has_value());
-}
-
-// Counts bytes that fit the pattern; ends at the end of the stream.
-task<std::size_t> receive_pattern(tcp_stream& from, duration pause = {}) {
-    std::vector<std::byte> block(30'000);
-    std::uint32_t x = 7;
-    std::size_t good = 0;
-    for (;;) {
-        if (pause > duration::zero()) co_await sleep_for(pause);
-        const result<std::size_t> got = co_await from.recv(block);
-        if (!got || *got == 0) co_return good;
-        for (std::size_t i = 0; i < *got; ++i)
-            if (block[i] == static_cast<std::byte>((x = x * 1664525u + 1013904223u) >> 24)) ++good;
-    }
-}
+using test::receive_pattern;
+using test::send_pattern;
+using pumped = test::pump_on_every_reactor;
 
 // Each piece costs so much time.
 class slow_pacer final : public pacer {
@@ -260,104 +212,6 @@ TEST_P(pumped, destroyed_at_any_moment_leaves_nothing_behind) {
     }(*loop));
     expect_quiet();
     loop.destroy();
-}
-
-// ---- SIGPIPE: splice(2) has no MSG_NOSIGNAL
-
-std::size_t open_pipes() {
-    std::size_t count = 0;
-    for (const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) {
-        std::error_code gone;
-        count += std::filesystem::read_symlink(one.path(), gone).string().starts_with("pipe:");
-    }
-    return count;
-}
-
-task<void> flood(tcp_stream& to, std::size_t& sent) {
-    const std::vector<std::byte> block(100'000);
-    for (;;) {
-        const result<void> done = co_await to.send_all(block);
-        if (!done) co_return;
-        sent += block.size();
-    }
-}
-
-// Its own direction has ended: to write to it after its reset is a broken pipe.
-task<void> end_then_reset(tcp_stream& origin, const std::size_t& sent) {
-    (void)origin.shutdown_send();
-    std::vector<std::byte> block(100'000);
-    for (std::size_t got = 0; got < 3'000'000;) {
-        const result<std::size_t> some = co_await origin.recv(block);
-        if (!some || *some == 0) co_return;
-        got += *some;
-    }
-    // until everything is full and the pump waits for room
-    for (std::size_t before = 0; before != sent;) {
-        before = sent;
-        co_await sleep_for(10ms);
-    }
-    origin.reset();
-}
-
-int exit_code_of(void (*body)(io::event_loop&), io::test::backend which) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        {
-            io::test::loop_under_test own(which);
-            body(*own);
-        }
-        ::_exit(testing::Test::HasFailure() ? 1 : 0);
-    }
-    int status = 0;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
-    return status;
-}
-
-TEST_P(pumped, a_broken_pipe_is_a_result_and_no_signal) {
-    if (GetParam().kind == io::reactor_kind::sim) GTEST_SKIP() << "it raises no signals";
-    const auto child = [](io::event_loop& loop) {
-        std::signal(SIGPIPE, SIG_DFL);
-        loop.run([](io::event_loop& here) -> task<void> {
-            for (int round = 0; round < 5; ++round) {
-                ends all = co_await make_ends(here);
-                std::size_t count = 0;
-                auto [sent, reset, done] =
-                    co_await when_all(flood(all.client, count), end_then_reset(all.origin, count),
-                                      pump(all.client_side, all.origin_side, {}));
-                EXPECT_EQ(done.forth.end, end_reason::reset);
-                EXPECT_EQ(done.back.end, end_reason::eof);
-            }
-        }(loop));
-        // nothing is left behind for whoever unblocks it or installs a handler
-        sigset_t pending, blocked;
-        sigpending(&pending);
-        ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
-        EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
-        EXPECT_EQ(sigismember(&blocked, SIGPIPE), 0);
-    };
-    const int status = exit_code_of(child, GetParam());
-    EXPECT_FALSE(WIFSIGNALED(status)) << "signal " << WTERMSIG(status);
-    EXPECT_EQ(status, 0);
-}
-
-TEST_P(pumped, bulk_is_spliced_whatever_becomes_of_sigpipe) {
-    if (GetParam().kind == io::reactor_kind::sim) GTEST_SKIP() << "it has no pipes";
-    using action = void (*)(int);
-    for (const action what : {action(SIG_DFL), action(SIG_IGN)}) {
-        const auto before = std::signal(SIGPIPE, what);
-        const std::size_t pipes = open_pipes();
-        io::test::loop_under_test own(GetParam());
-        own->run([](io::event_loop& here) -> task<void> {
-            ends all = co_await make_ends(here);
-            (void)all.origin.shutdown_send();
-            auto [up, got, done] =
-                co_await when_all(send_pattern(all.client, 5'000'000, true), receive_pattern(all.origin),
-                                  pump(all.client_side, all.origin_side, {}));
-            EXPECT_EQ(got, 5'000'000u);
-        }(*own));
-        EXPECT_GT(open_pipes(), pipes);  // the loop keeps them for the next
-        std::signal(SIGPIPE, before);
-    }
 }
 
 INSTANTIATE_TEST_SUITE_P(reactors, pumped, io::test::every_reactor, io::test::name_of_case);

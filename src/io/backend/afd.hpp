@@ -6,7 +6,7 @@
 //             a poll gives it nothing but an OVERLAPPED and 32 bytes of the slot. What is ready is then done by calls
 //             that never wait, as on epoll: no byte is moved for a waiter that is gone. It also tells when a peer has
 //             ended behind bytes that nobody reads, and when there is room, which overlapped calls cannot
-//             (docs/design/iocp.md).
+//             (docs/design/2026-11-28-windows-by-readiness.md).
 // Source:     IOCTL_AFD_POLL is what select() of ws2_32 is made of; libuv, wepoll and mio rest on it.
 #pragma once
 

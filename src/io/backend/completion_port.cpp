@@ -63,9 +63,9 @@ public:
         auto* const status = reinterpret_cast<io_status_block*>(&memory.overlapped);
         status->status = status_pending;
         afd::poll_question question = memory.answer;
-        const nt_status began = control_(by->through, nullptr, nullptr, reinterpret_cast<void*>(word), status,
-                                         ioctl_afd_poll, &question, sizeof question, &memory.answer,
-                                         sizeof memory.answer);
+        const nt_status began =
+            control_(by->through, nullptr, nullptr, reinterpret_cast<void*>(word), status, ioctl_afd_poll, &question,
+                     sizeof question, &memory.answer, sizeof memory.answer);
         if (began == status_pending) return start_outcome::pending;
         if (began < 0) {
             ::SetLastError(code_of(began));

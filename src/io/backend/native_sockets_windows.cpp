@@ -29,6 +29,27 @@ result<void> set(native_handle handle, int level, int name, T value) noexcept {
 
 // ---- attempts
 
+// As on Linux, a reset is told once. Then, and when the peer had ended before it, it is end of stream to who reads and
+// a broken pipe to who writes. Windows itself tells it each time; Wine forgets it once a poll has reported it.
+bool tell_reset(descriptor& entry) noexcept {
+    if (entry.peer_ended || entry.reset_told) return false;
+    entry.reset_told = true;
+    return true;
+}
+
+bool is_reset(const descriptor& entry, int code) noexcept {
+    return entry.kind == descriptor_kind::stream && (code == WSAECONNRESET || code == WSAECONNABORTED);
+}
+
+std::int32_t outcome_of_read(descriptor& entry, int got, std::size_t asked) noexcept {
+    if (got > 0) return got;
+    const bool reset = got == 0 ? entry.broken && asked > 0 : is_reset(entry, ::WSAGetLastError());
+    if (got < 0 && !reset) return socket_failure();
+    if (reset && tell_reset(entry)) return failure_of(WSAECONNRESET);
+    if (asked > 0) entry.peer_ended = true;
+    return 0;
+}
+
 void after_read(descriptor& entry, int got, std::size_t asked) noexcept {
     const bool emptied =
         static_cast<std::size_t>(got) < asked && got > 0 && entry.kind == descriptor_kind::stream && !entry.ended;
@@ -43,7 +64,7 @@ int receive_some(const descriptor& entry, void* into, std::size_t size) noexcept
 std::int32_t receive(descriptor& entry, op_slot::io_payload& io) noexcept {
     const int got = receive_some(entry, io.data, io.length);
     after_read(entry, got, io.length);
-    return got < 0 ? socket_failure() : got;
+    return outcome_of_read(entry, got, io.length);
 }
 
 // Takes the block only when bytes are there.
@@ -53,7 +74,7 @@ std::int32_t receive_lent(descriptor& entry, op_slot::io_payload& io, buffer_poo
     const int got = receive_some(entry, block, capacity);
     after_read(entry, got, capacity);
     if (got <= 0) {
-        const std::int32_t answer = got < 0 ? socket_failure() : 0;
+        const std::int32_t answer = outcome_of_read(entry, got, capacity);
         pool.give_back(block, capacity);
         if (answer != would_block) io.data = nullptr;
         return answer;
@@ -65,7 +86,9 @@ std::int32_t receive_lent(descriptor& entry, op_slot::io_payload& io, buffer_poo
 
 std::int32_t after_send(descriptor& entry, int sent) noexcept {
     if (sent >= 0) return sent;
-    if (::WSAGetLastError() == WSAEWOULDBLOCK) entry.writable = false;
+    const int code = ::WSAGetLastError();
+    if (is_reset(entry, code)) return failure_of(tell_reset(entry) ? WSAECONNRESET : WSAESHUTDOWN);
+    if (code == WSAEWOULDBLOCK) entry.writable = false;
     return socket_failure();
 }
 
@@ -189,6 +212,8 @@ public:
         close(*opened);
         return fail(from_errno(-saved));
     }
+
+    bool can_share_port() const noexcept override { return false; }
 
     result<native_handle> open_datagram(address_family family) noexcept override {
         const result<native_handle> opened = open(family, SOCK_DGRAM);

@@ -117,6 +117,7 @@ void reactor_iocp::on_packet(const packet& done) noexcept {
 
 void reactor_iocp::on_events(descriptor& entry, std::uint32_t status, std::uint32_t events, direction way) noexcept {
     if (events & end_events) entry.broken = true;
+    if ((events & afd::ended) && !entry.broken) entry.peer_ended = true;
     if (events != 0)
         return on_ready(entry, (events & (afd::readable | afd::acceptable) ? event_read : 0) |
                                    (events & (afd::writable | afd::connect_failed) ? event_write : 0) |

@@ -58,9 +58,8 @@ public:
     }
     int take_pending(std::uint64_t bits) noexcept {
         const std::scoped_lock guard(lock_);
-        return static_cast<int>(std::erase_if(pending_, [&](const signal_info& each) {
-            return (bit_of(each.number) & bits) != 0;
-        }));
+        return static_cast<int>(
+            std::erase_if(pending_, [&](const signal_info& each) { return (bit_of(each.number) & bits) != 0; }));
     }
     // False: nobody wants it kept, and it has its ordinary effect.
     bool deliver(const signal_info& info) noexcept {
