@@ -45,6 +45,11 @@ function(co_wq_install_room room)
   string(REGEX REPLACE "^src/" "" inner "${folder}")
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/${folder}/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/co_wq/${inner}
     FILES_MATCHING PATTERN "*.hpp" REGEX "/(os|backend)$" EXCLUDE ${nested})
+  if(room STREQUAL "base")  # what other rooms' headers include
+    set(os "${PROJECT_SOURCE_DIR}/src/base/os")
+    install(FILES "${os}/kernel_memory.hpp" "${os}/names.hpp" "${os}/wait.hpp"
+      DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/co_wq/base/os)
+  endif()
 
   set(requires ${uses})
   list(TRANSFORM requires PREPEND co_wq-)

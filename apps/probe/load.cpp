@@ -10,9 +10,9 @@
 #include "base/os/limits.hpp"
 #include "io/runtime.hpp"
 #include "io/signal.hpp"
-#include "io/terminal.hpp"
 #include "net/tls/errors.hpp"
 #include "probe/client.hpp"
+#include "probe/live_line.hpp"
 #include "probe/rude.hpp"
 #include "sync/sleep.hpp"
 
@@ -50,7 +50,7 @@ private:
     task<void> run_loop(io::event_loop& loop, unsigned index);
     task<void> watch_signals(io::event_loop& loop);
     task<void> tick(load_loop& mine, std::size_t& published, unsigned index);
-    task<void> show(io::terminal& screen, std::size_t index);
+    task<void> show(live_line& screen, std::size_t index);
     static task<void> run_client(load_loop& mine);
     static task<void> run_rude(load_loop& mine, unsigned index);
     void stop_all();
@@ -142,21 +142,21 @@ task<void> load::watch_signals(io::event_loop& loop) {
     if (which) stop_all();
 }
 
-task<void> load::show(io::terminal& screen, std::size_t index) {
+task<void> load::show(live_line& screen, std::size_t index) {
     co_await sleep_for(50ms);  // until the other loops have told theirs
     const second one = board_.at(index);
-    const std::string line = fmt::format("\r\x1b[K{} {} s  {} /s  {} errors  p50 {:.3f} ms  p99 {:.3f} ms{}", label_,
-                                         index + 1, one.answered, one.failed, static_cast<double>(one.p50_ns) / 1e6,
-                                         static_cast<double>(one.p99_ns) / 1e6,
-                                         chosen_.rate > 0 ? fmt::format("  backlog {}", one.backlog) : "");
+    const std::string line =
+        fmt::format("{} {} s  {} /s  {} errors  p50 {:.3f} ms  p99 {:.3f} ms{}", label_, index + 1, one.answered,
+                    one.failed, static_cast<double>(one.p50_ns) / 1e6, static_cast<double>(one.p99_ns) / 1e6,
+                    chosen_.rate > 0 ? fmt::format("  backlog {}", one.backlog) : "");
     shown_ = true;
-    co_await screen.send_all(as_bytes(line));
+    co_await screen.show(line);
 }
 
 task<void> load::tick(load_loop& mine, std::size_t& published, unsigned index) {
-    io::terminal screen;
+    std::unique_ptr<live_line> screen;
     if (index == 0 && !label_.empty()) {
-        result<io::terminal> made = io::terminal::share(mine.loop, 2);
+        result<std::unique_ptr<live_line>> made = live_line::open(mine.loop);
         if (made) screen = std::move(*made);
     }
     for (;;) {
@@ -166,7 +166,7 @@ task<void> load::tick(load_loop& mine, std::size_t& published, unsigned index) {
         if (!slept) break;
         (void)board_.publish(published, mine.take_window());
         ++published;
-        if (screen.is_open()) co_await show(screen, published - 1);
+        if (screen) co_await show(*screen, published - 1);
     }
 }
 

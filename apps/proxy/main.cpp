@@ -1,4 +1,3 @@
-#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -14,7 +13,7 @@ int run(int count, char** words) {
     using namespace co_wq;
     // From the beginning: by default they would end us, while we still read our files. SIGINT and SIGTERM do until we
     // serve; so an explain can be broken off.
-    io::block_signals({SIGHUP, SIGUSR2, io::signals::user_1});
+    io::block_signals({io::signals::hang_up, io::signals::user_1, io::signals::user_2});
     proxy::options chosen;
     switch (proxy::parse_options(count, words, chosen)) {
         case proxy::parse_outcome::done: return 0;
@@ -30,7 +29,7 @@ int run(int count, char** words) {
         return 1;
     }
     io::ignore_sigpipe();
-    io::block_signals({SIGINT, SIGTERM});
+    io::block_signals({io::signals::interrupt, io::signals::terminate});
     proxy::server_group group(chosen);
     const int code = group.run();
     log::flush();

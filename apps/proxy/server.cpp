@@ -441,14 +441,14 @@ result<void> server_group::complete(std::size_t place) {
 result<void> server_group::open_listener(std::size_t place) {
     io::socket_calls& calls = io::system_calls();
     io::socket_address& where = where_[place];
-    const bool share = options_.threads > 1;
+    const bool share = options_.threads > 1 && calls.can_share_port();
     result<io::native_handle> first = calls.open_listener(where, backlog, false);
     if (!first) return std::unexpected(first.error());
     const result<io::socket_address> bound = calls.local_address(*first);
     if (bound) where = *bound;
     if (!share) {
         listeners_[place].push_back(*first);
-        return {};
+        return complete(place);
     }
     calls.close(*first);
     for (unsigned index = 0; index < options_.threads; ++index) {

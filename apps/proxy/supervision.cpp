@@ -33,7 +33,7 @@ task<void> server_group::feed_watchdog(duration limit) {
 }
 
 task<void> server_group::watch_reload(io::event_loop& loop) {
-    io::signal_set signals(loop, {SIGHUP});
+    io::signal_set signals(loop, {io::signals::hang_up});
     for (;;) {
         const result<io::signal_info> which = co_await signals.next();
         if (!which) co_return;
@@ -97,12 +97,12 @@ task<void> server_group::upgrade(io::event_loop& loop) {
 
 // The first signal drains, the second ends.
 task<void> server_group::watch_signals(io::event_loop& loop) {
-    io::signal_set signals(loop, {SIGINT, SIGTERM, SIGUSR2});
+    io::signal_set signals(loop, {io::signals::interrupt, io::signals::terminate, io::signals::user_2});
     counting_scope upgrades(loop);
     for (int received = 0;;) {
         const result<io::signal_info> which = co_await signals.next();
         if (!which) co_return;
-        if (which->number == SIGUSR2) {
+        if (which->number == io::signals::user_2) {
             if (ordered_ || std::exchange(upgrading_, true)) {
                 log::warn("SIGUSR2: the end or an upgrade is under way");
             } else {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 namespace co_wq::proxy::config {
 namespace {
 
@@ -60,7 +62,7 @@ ttl_max = "15s"
     EXPECT_EQ(made.reactor, io::reactor_kind::epoll);
     EXPECT_EQ(made.chaos.rate, 0.5);
     EXPECT_EQ(made.log.minimum, log::level::warn);
-    EXPECT_EQ(made.log.file, "/nowhere/a.log");
+    EXPECT_EQ(std::filesystem::path(made.log.file), "/nowhere/a.log");
     EXPECT_TRUE(made.log.append);
     const limits& limit = made.limit;
     EXPECT_EQ(limit.connections_max, 1u);
@@ -76,7 +78,7 @@ ttl_max = "15s"
     EXPECT_EQ(limit.pool_max, 11u);
     EXPECT_EQ(made.names.servers, "192.0.2.1,[2001:db8::1]:54");
     EXPECT_EQ(made.names.resolv_conf, "");
-    EXPECT_EQ(made.names.hosts_file, "/nowhere/hosts");
+    EXPECT_EQ(std::filesystem::path(made.names.hosts_file), "/nowhere/hosts");
     EXPECT_FALSE(made.names.search);
     EXPECT_EQ(made.names.query_timeout, 12s);
     EXPECT_EQ(made.names.tries, 9);

@@ -57,7 +57,7 @@ class Proxy:
                  threads: int | None = 2, wait: bool = True, log_file: Path | None = None, under: tuple[str, ...] = (),
                  program: Path | None = None, variables: dict[str, str] | None = None,
                  pass_fds: tuple[int, ...] = ()):
-        command = [*under, str(program or settings.PROXY), "--reactor", reactor or settings.REACTOR]
+        command = [*under, *([str(program)] if program else settings.COMMAND), "--reactor", reactor or settings.REACTOR]
         if port is not None:  # else the config file says where it listens
             command += ["--port", str(port)]
         if threads:
@@ -136,7 +136,10 @@ class Proxy:
         return names
 
     def socket_count(self) -> int:
-        """Of the network; those on which a supervisor is told something come and go."""
+        """Of the network; those on which a supervisor is told something come and go, and Windows' loops have some of
+        their own that are never connected."""
+        if settings.WINDOWS:
+            return sum(self.tcp_states().values())
         local = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
         return sum(name.startswith("socket:") and name[8:-1] not in local for name in self.descriptors())
 
@@ -198,14 +201,14 @@ class Proxy:
             raise AssertionError(f"{match[0]} in the output:\n{self.log_text()}")
 
     def finish(self, leftovers: bool = True) -> None:
-        """SIGTERM and exit code 0, unless it was stopped already; no report of a sanitizer or a fault in its output."""
+        """The signal to stop and exit code 0, unless it was stopped already; no report of a sanitizer or a fault."""
         try:
             if self.process.poll() is None:
                 if leftovers:
                     self.assert_nothing_left()
-                self.signal(signal.SIGTERM)
+                self.signal(settings.STOP)
                 code = self.wait(PROMPT)
-                assert code == 0, f"exit code {code} after SIGTERM; log:\n{self.log_text()}"
+                assert code == 0, f"exit code {code} after {settings.STOP.name}; log:\n{self.log_text()}"
             elif not self.killed:
                 code = self.process.returncode
                 self._reader.join(PROMPT)

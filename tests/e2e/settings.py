@@ -1,17 +1,23 @@
 """What the environment asks for: which program, which reactor, how much time a slow build may take.
 
 CO_WQ_PROXY    the program under test; default: the release build of this checkout
-CO_WQ_REACTOR  epoll or uring; default: epoll
+CO_WQ_REACTOR  epoll, uring, or iocp for a program of Windows that CO_WQ_PROXY runs under Wine; default: epoll
 CO_WQ_STORM    tunnels in the storm test, and the measure of the load while the system fails; default 1300
 CO_WQ_SEED     of what is drawn at random; default 1
 """
 import mmap
 import os
+import signal
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROXY = Path(os.environ.get("CO_WQ_PROXY", HERE.parents[1] / "build/release/bin/co_http_proxy")).resolve()
 REACTOR = os.environ.get("CO_WQ_REACTOR", "epoll")
+WINDOWS = REACTOR == "iocp"
+# what ends it in order; Wine makes Ctrl+C of SIGINT, and has no use for SIGTERM
+STOP = signal.SIGINT if WINDOWS else signal.SIGTERM
+# what starts it
+COMMAND = [str(HERE.parents[1] / "tools/wine"), str(PROXY)] if WINDOWS else [str(PROXY)]
 COMPILER = os.environ.get("CO_WQ_COMPILER", "Clang")
 STORM = int(os.environ.get("CO_WQ_STORM", "1300"))
 SEED = int(os.environ.get("CO_WQ_SEED", "1"))

@@ -211,7 +211,8 @@ class Storm(ProxyTest):
         for each in self._origins:  # whose idle connections stay pooled while they are there
             each.close()
         wait_until(lambda: proxy.socket_count() == proxy.sockets_at_start, "sockets as at the start", PROMPT)
-        self.assertLessEqual(len(proxy.descriptors()), warm)
+        if not settings.WINDOWS:  # whose Wine keeps some for later
+            self.assertLessEqual(len(proxy.descriptors()), warm)
         self.assertIsNone(proxy.process.poll())
 
     def test_on_one_loop(self):

@@ -68,8 +68,8 @@ struct old_awaiter {
     }
     bool start(SOCKET on) {
         node.func = [](old_node& self) {
-            auto* const me = reinterpret_cast<old_awaiter*>(reinterpret_cast<char*>(&self) -
-                                                            offsetof(old_awaiter, node));
+            auto* const me =
+                reinterpret_cast<old_awaiter*>(reinterpret_cast<char*>(&self) - offsetof(old_awaiter, node));
             ++me->resumed;
         };
         WSABUF into{1, &byte};
@@ -144,7 +144,7 @@ TEST_F(old_design, resumes_twice_what_succeeds_at_once) {
     ASSERT_EQ(::select(0, &there, nullptr, nullptr, &limit), 1);
     ASSERT_TRUE(twice.start(near_)) << "a byte is there";
     ++twice.resumed;  // the awaiter goes on at once
-    take_one();       // and the packet comes, too
+    take_one();  // and the packet comes, too
     queue_.drain();
     EXPECT_EQ(twice.resumed, 2u);
 }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ inline std::unique_ptr<reactor> made_by_seed(void* context, op_slab& slots) {
     if (which.kind == reactor_kind::iocp)
         return std::make_unique<reactor_iocp>(slots, std::make_unique<unruly_port>(which.seed));
 #endif
+    if (which.kind != reactor_kind::sim) throw std::logic_error("this reactor has no seed");
     sim_options options;
     options.seed = which.seed;
     return std::make_unique<reactor_sim>(slots, options);

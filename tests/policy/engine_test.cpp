@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "proxy/policy/user_table.hpp"
+#include "support/on_wine.hpp"
 
 namespace co_wq::proxy::policy {
 namespace {
@@ -241,6 +242,8 @@ TEST(engine, a_listener_on_all_addresses_is_on_every_address_of_the_machine) {
     };
     for (const char* each : {"127.0.0.1", "127.1.2.3", "0.0.0.0", "::ffff:127.0.0.1"}) EXPECT_TRUE(own(ipv4, each));
     EXPECT_FALSE(own(ipv4, "127.0.0.1", 4001));
+    // whether an address is this machine's is learnt by binding to it; Wine binds to any
+    if (co_wq::test::on_wine()) return;
     EXPECT_FALSE(own(ipv4, "192.0.2.77"));
     const engine both(with(one), {at("::", 4000)});
     for (const char* each : {"127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0"}) EXPECT_TRUE(own(both, each)) << each;

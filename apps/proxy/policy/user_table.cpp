@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>  // explicit_bzero (glibc)
+#include <cstring>
+
+#include "base/os/memory.hpp"
 
 namespace co_wq::proxy::policy {
 namespace {
@@ -126,7 +128,7 @@ bool user_table::verify(std::string_view user, std::string_view password) const 
     const std::string phrase(fits ? password : std::string_view());
     const char* made = crypt_r(phrase.c_str(), against->c_str(), memory.get());
     const bool same = made && made[0] != '*' && equal(made, *against);
-    explicit_bzero(memory.get(), sizeof(crypt_data));  // not left out, as memset would be
+    os::wipe(memory.get(), sizeof(crypt_data));
     return same && known && fits;
 }
 

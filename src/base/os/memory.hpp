@@ -13,6 +13,7 @@
 //   if (gauge.resident_bytes() > os::allowed_memory().value_or(0) / 2) shed();
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -42,5 +43,8 @@ std::optional<std::uint64_t> control_group_memory(const std::string& membership,
 
 // What the heap keeps for later goes back to the system. May take milliseconds.
 void give_back_memory() noexcept;
+
+// Overwrites a secret with zeros, which a compiler may leave out of a memset before memory is freed.
+void wipe(void* memory, std::size_t bytes) noexcept;
 
 }  // namespace co_wq::os

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 
 #include "base/os/control_groups.hpp"
@@ -84,5 +85,7 @@ void give_back_memory() noexcept {
     (void)::malloc_trim(0);
 #endif
 }
+
+void wipe(void* memory, std::size_t bytes) noexcept { ::explicit_bzero(memory, bytes); }
 
 }  // namespace co_wq::os

@@ -38,4 +38,6 @@ std::optional<std::uint64_t> allowed_memory() {
 
 void give_back_memory() noexcept { (void)::_heapmin(); }
 
+void wipe(void* memory, std::size_t bytes) noexcept { ::SecureZeroMemory(memory, bytes); }
+
 }  // namespace co_wq::os

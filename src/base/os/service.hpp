@@ -3,7 +3,7 @@
 // For:        programs that systemd(1), or an older process of the same program, starts.
 // Threads:    take_*: before there are threads, they change the environment. notify_supervisor: any.
 // Windows:    nothing is handed over, and there is no supervisor of this kind: take_inherited has nothing,
-//             is_handed_over and notify_supervisor are false, watchdog_limit is none, duplicate is negative,
+//             is_handed_over and notify_supervisor are false, watchdog_limit is none, duplicate knows sockets only,
 //             handover_environment and reloading_message are empty, write_byte_and_close does nothing; become_user is
 //             not_supported, whoever the user is. executable_path is as everywhere.
 // Source:     sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3), initgroups(3), setresuid(2).

@@ -1,4 +1,7 @@
+// clang-format off: in this order
+#include <winsock2.h>
 #include <windows.h>
+// clang-format on
 
 #include "base/os/service.hpp"
 #include "base/os/windows.hpp"
@@ -8,7 +11,21 @@ namespace co_wq::os {
 inherited take_inherited() { return {}; }
 bool is_handed_over() noexcept { return false; }
 void write_byte_and_close(int) noexcept {}
-int duplicate(int) noexcept { return -1; }
+
+// Another handle of the same socket.
+int duplicate(int handle) noexcept {
+    WSAPROTOCOL_INFOW about;
+    const auto socket = static_cast<SOCKET>(static_cast<std::intptr_t>(handle));
+    if (::WSADuplicateSocketW(socket, ::GetCurrentProcessId(), &about) != 0) return -1;
+    constexpr DWORD no_inherit = 0x80;  // WSA_FLAG_NO_HANDLE_INHERIT
+    const SOCKET made = ::WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &about, 0,
+                                     WSA_FLAG_OVERLAPPED | no_inherit);
+    if (made == INVALID_SOCKET) return -1;
+    u_long never_waits = 1;
+    (void)::ioctlsocket(made, static_cast<long>(FIONBIO), &never_waits);
+    return static_cast<int>(made);
+}
+
 std::vector<std::string> handover_environment(std::size_t) { return {}; }
 
 bool notify_supervisor(std::string_view) noexcept { return false; }
