@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/this_thread.hpp"
 #include "io/event_loop.hpp"
 #include "sync/event.hpp"
 #include "task/run_on.hpp"
@@ -44,10 +45,10 @@ TEST(dying_loop, a_task_that_has_begun_there_ends_with_its_loop_and_its_waiter_l
     std::thread thread([&] {
         event_loop dying({.name = "dying"});
         other = &dying;
-        other.notify_one();
+        co_wq::detail::wake_all(other);
         dying.run(wait_for(begun));
     });
-    other.wait(nullptr);
+    co_wq::detail::wait_while<event_loop*>(other, nullptr);
     event_loop loop({.name = "home"});
     EXPECT_TRUE(loop.run(ask(*other, begun, frames)));
     thread.join();
@@ -63,10 +64,10 @@ TEST(dying_loop, a_task_whose_waiter_is_gone_ends_with_its_loop_too) {
     std::thread thread([&] {
         event_loop dying({.name = "dying"});
         other = &dying;
-        other.notify_one();
+        co_wq::detail::wake_all(other);
         dying.run(wait_for(begun));
     });
-    other.wait(nullptr);
+    co_wq::detail::wait_while<event_loop*>(other, nullptr);
     {
         event_loop loop({.name = "home"});
         counting_scope scope(loop);
@@ -89,10 +90,10 @@ TEST(dying_loop, a_task_that_only_just_arrived_ends_with_its_loop) {
     std::thread thread([&] {
         event_loop dying({.name = "dying", .shutdown_limit = std::chrono::seconds(30)});
         other = &dying;
-        other.notify_one();
-        sent.wait(false);
+        co_wq::detail::wake_all(other);
+        co_wq::detail::wait_while(sent, false);
     });
-    other.wait(nullptr);
+    co_wq::detail::wait_while<event_loop*>(other, nullptr);
     event_loop loop({.name = "home"});
     bool gone = false;
     const time_point began = loop.now();
@@ -102,7 +103,7 @@ TEST(dying_loop, a_task_that_only_just_arrived_ends_with_its_loop) {
     loop.spawn(note(*other, begun, frames, gone));
     loop.run_ready();
     sent = true;
-    sent.notify_one();
+    co_wq::detail::wake_all(sent);
     loop.run_until([&] { return gone; });
     thread.join();
     EXPECT_EQ(frames, 0);

@@ -12,7 +12,7 @@ namespace co_wq::io {
 namespace {
 
 using nt_status = std::int32_t;
-constexpr nt_status status_success = 0, status_pending = 0x103;
+constexpr nt_status status_pending = 0x103;
 constexpr ULONG ioctl_afd_poll = 0x00012024;
 
 struct io_status_block {
