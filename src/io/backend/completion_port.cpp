@@ -1,35 +1,22 @@
 #include "io/backend/completion_port.hpp"
 
+#include <winsock2.h>
+#include <winternl.h>
+
 #include <array>
 #include <system_error>
 #include <vector>
 
 #include "io/backend/afd.hpp"
 #include "io/backend/native_sockets.hpp"
-#include "io/backend/windows_error.hpp"
+#include "io/backend/socket_handle_windows.hpp"
 
 namespace co_wq::io {
 namespace {
 
-using nt_status = std::int32_t;
-constexpr nt_status status_pending = 0x103;
+constexpr NTSTATUS status_pending = 0x103;
 constexpr ULONG ioctl_afd_poll = 0x00012024;
-
-struct io_status_block {
-    std::uintptr_t status;
-    std::uintptr_t information;
-};
-static_assert(offsetof(OVERLAPPED, Internal) == 0 && sizeof(io_status_block) <= sizeof(OVERLAPPED));
-
-using device_control = nt_status(NTAPI*)(HANDLE file, HANDLE event, void* routine, void* context,
-                                         io_status_block* status, ULONG code, void* in, ULONG in_size, void* out,
-                                         ULONG out_size);
-
-device_control find_device_control() noexcept {
-    const HMODULE library = ::GetModuleHandleW(L"ntdll.dll");
-    return reinterpret_cast<device_control>(
-        reinterpret_cast<void*>(::GetProcAddress(library, "NtDeviceIoControlFile")));
-}
+static_assert(offsetof(OVERLAPPED, Internal) == 0 && sizeof(IO_STATUS_BLOCK) <= sizeof(OVERLAPPED));
 
 [[noreturn]] void fail_with(const char* what) {
     throw std::system_error(static_cast<int>(::GetLastError()), std::system_category(), what);
@@ -37,8 +24,7 @@ device_control find_device_control() noexcept {
 
 class native_port final : public completion_port {
 public:
-    native_port()
-        : port_(::CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, 1)), control_(find_device_control()) {
+    native_port() : port_(::CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, 1)) {
         if (!port_) fail_with("CreateIoCompletionPort");
         (void)native_sockets();  // Winsock has begun
     }
@@ -58,17 +44,17 @@ public:
         afd::operation& memory = afd::in(operation);
         memory.overlapped = {};
         memory.answer = {};
-        memory.answer.socket = to_handle(socket);
+        memory.answer.socket = reinterpret_cast<HANDLE>(to_socket(socket));
         memory.answer.events = events;
-        auto* const status = reinterpret_cast<io_status_block*>(&memory.overlapped);
-        status->status = status_pending;
+        auto* const status = reinterpret_cast<IO_STATUS_BLOCK*>(&memory.overlapped);
+        status->Status = status_pending;
         afd::poll_question question = memory.answer;
-        const nt_status began =
-            control_(by->through, nullptr, nullptr, reinterpret_cast<void*>(word), status, ioctl_afd_poll, &question,
-                     sizeof question, &memory.answer, sizeof memory.answer);
+        const NTSTATUS began =
+            ::NtDeviceIoControlFile(by->through, nullptr, nullptr, reinterpret_cast<void*>(word), status,
+                                    ioctl_afd_poll, &question, sizeof question, &memory.answer, sizeof memory.answer);
         if (began == status_pending) return start_outcome::pending;
         if (began < 0) {
-            ::SetLastError(code_of(began));
+            ::SetLastError(::RtlNtStatusToDosError(began));
             return start_outcome::refused;
         }
         return by->quiet_on_success ? start_outcome::done : start_outcome::pending;
@@ -100,16 +86,6 @@ private:
         bool quiet_on_success = false;
     };
 
-    static HANDLE to_handle(native_handle socket) noexcept {
-        return reinterpret_cast<HANDLE>(static_cast<std::intptr_t>(socket));
-    }
-    static DWORD code_of(nt_status status) noexcept {
-        using translate = ULONG(NTAPI*)(nt_status);
-        static const auto call = reinterpret_cast<translate>(
-            reinterpret_cast<void*>(::GetProcAddress(::GetModuleHandleW(L"ntdll.dll"), "RtlNtStatusToDosError")));
-        return call(status);
-    }
-
     const lane_handle* find_lane(std::uint32_t lane) noexcept {
         if (lane >= lanes_.size()) lanes_.resize(lane + 1);
         lane_handle& found = lanes_[lane];
@@ -117,7 +93,7 @@ private:
         return &found;
     }
     bool open(lane_handle& lane) noexcept {
-        const SOCKET made = ::WSASocketW(AF_INET, SOCK_STREAM, 0, nullptr, 0, WSA_FLAG_OVERLAPPED | no_inherit);
+        const SOCKET made = open_socket(AF_INET, SOCK_STREAM);
         if (made == INVALID_SOCKET) return false;
         const auto through = reinterpret_cast<HANDLE>(made);
         if (!::CreateIoCompletionPort(through, port_, 0, 0)) {
@@ -131,9 +107,7 @@ private:
         return true;
     }
 
-    static constexpr DWORD no_inherit = 0x80;  // WSA_FLAG_NO_HANDLE_INHERIT
     HANDLE port_;
-    device_control control_;
     std::vector<lane_handle> lanes_;
 };
 

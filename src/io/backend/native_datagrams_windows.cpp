@@ -76,15 +76,6 @@ std::int32_t send_datagrams(descriptor& entry, op_slot::io_payload& io) noexcept
 
 namespace {
 
-result<void> outcome(int answer) noexcept {
-    if (answer != 0) return fail(from_errno(-last_failure()));
-    return {};
-}
-
-result<void> set(native_handle handle, int level, int name, int value) noexcept {
-    return outcome(::setsockopt(to_socket(handle), level, name, reinterpret_cast<const char*>(&value), sizeof value));
-}
-
 bool is_ipv6(native_handle handle) noexcept {
     WSAPROTOCOL_INFOW about{};
     int size = sizeof about;
@@ -96,10 +87,10 @@ bool is_ipv6(native_handle handle) noexcept {
 
 result<void> bind_native(native_handle handle, const socket_address& where, bool share_address) noexcept {
     if (share_address) {
-        const result<void> shared = set(handle, SOL_SOCKET, SO_REUSEADDR, 1);
+        const result<void> shared = set_socket_option(handle, SOL_SOCKET, SO_REUSEADDR, 1);
         if (!shared) return shared;
     }
-    if (where.family() == address_family::ipv6) (void)set(handle, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (where.family() == address_family::ipv6) (void)set_socket_option(handle, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     native_address native = to_native(where);
     return outcome(::bind(to_socket(handle), native.get(), native.length));
 }
@@ -108,19 +99,20 @@ result<void> set_native_option(native_handle handle, datagram_option option, int
     const bool v6 = is_ipv6(handle);
     const int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
     switch (option) {
-        case datagram_option::broadcast: return set(handle, SOL_SOCKET, SO_BROADCAST, value);
+        case datagram_option::broadcast: return set_socket_option(handle, SOL_SOCKET, SO_BROADCAST, value);
         case datagram_option::multicast_hops:
-            return set(handle, level, v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL, value);
+            return set_socket_option(handle, level, v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL, value);
         case datagram_option::multicast_loop:
-            return set(handle, level, v6 ? IPV6_MULTICAST_LOOP : IP_MULTICAST_LOOP, value);
+            return set_socket_option(handle, level, v6 ? IPV6_MULTICAST_LOOP : IP_MULTICAST_LOOP, value);
         case datagram_option::multicast_interface:
             // IPv4: an address in 0.0.0.0/8 is an index
-            return set(handle, level, v6 ? IPV6_MULTICAST_IF : IP_MULTICAST_IF,
-                       v6 ? value : static_cast<int>(::htonl(static_cast<u_long>(value))));
+            return set_socket_option(handle, level, v6 ? IPV6_MULTICAST_IF : IP_MULTICAST_IF,
+                                     v6 ? value : static_cast<int>(::htonl(static_cast<u_long>(value))));
         case datagram_option::receive_segments: return fail(errc::not_supported);
-        case datagram_option::receive_buffer: return set(handle, SOL_SOCKET, SO_RCVBUF, value);
-        case datagram_option::send_buffer: return set(handle, SOL_SOCKET, SO_SNDBUF, value);
-        case datagram_option::never_fragment: return set(handle, level, v6 ? IPV6_DONTFRAG : IP_DONTFRAGMENT, value);
+        case datagram_option::receive_buffer: return set_socket_option(handle, SOL_SOCKET, SO_RCVBUF, value);
+        case datagram_option::send_buffer: return set_socket_option(handle, SOL_SOCKET, SO_SNDBUF, value);
+        case datagram_option::never_fragment:
+            return set_socket_option(handle, level, v6 ? IPV6_DONTFRAG : IP_DONTFRAGMENT, value);
     }
     return fail(errc::not_supported);
 }
@@ -132,8 +124,7 @@ result<void> change_native_group(native_handle handle, const socket_address& gro
     asked.gr_interface = interface_index;
     std::memcpy(&asked.gr_group, &native.storage, sizeof native.storage);
     const int level = group.family() == address_family::ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
-    return outcome(::setsockopt(to_socket(handle), level, join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP,
-                                reinterpret_cast<const char*>(&asked), sizeof asked));
+    return set_socket_option(handle, level, join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, asked);
 }
 
 }  // namespace co_wq::io

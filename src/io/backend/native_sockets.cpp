@@ -19,6 +19,7 @@
 #include "io/backend/native_local.hpp"
 #include "io/backend/native_pipes.hpp"
 #include "io/backend/no_sigpipe.hpp"
+#include "io/backend/partial_send.hpp"
 #include "io/backend/retry_interrupted.hpp"
 
 namespace co_wq::io {
@@ -109,38 +110,18 @@ ssize_t send_vector(const descriptor& entry, iovec* parts, std::size_t count) no
 }
 
 std::int32_t send_all(descriptor& entry, op_slot::io_payload& io) noexcept {
-    while (io.length > 0) {
-        const std::int32_t sent = send_plain(entry, io);
-        if (sent < 0) return sent;
-        io.data = static_cast<std::byte*>(io.data) + sent;
-        io.length -= static_cast<std::uint32_t>(sent);
-    }
-    return 0;
+    return send_to_the_end(io, [&] { return send_plain(entry, io); });
 }
 
 std::int32_t send_gathered(descriptor& entry, op_slot::io_payload& io) noexcept {
     constexpr std::size_t most = 8;
-    auto* parts = static_cast<const_bytes*>(io.data);
-    for (;;) {
+    return send_parts_to_the_end(io, [&](const const_bytes* parts) {
         iovec vector[most];
         std::size_t count = 0;
-        while (io.length > 0 && parts->empty()) {
-            ++parts;
-            --io.length;
-        }
-        io.data = parts;
-        if (io.length == 0) return 0;
         for (; count < io.length && count < most; ++count)
             vector[count] = {const_cast<std::byte*>(parts[count].data()), parts[count].size()};
-        const std::int32_t sent = after_send(entry, send_vector(entry, vector, count));
-        if (sent < 0) return sent;
-        auto left = static_cast<std::size_t>(sent);
-        for (std::size_t i = 0; left > 0; ++i) {
-            const std::size_t step = std::min(left, parts[i].size());
-            parts[i] = parts[i].subspan(step);
-            left -= step;
-        }
-    }
+        return after_send(entry, send_vector(entry, vector, count));
+    });
 }
 
 // splice(2) knows no MSG_NOSIGNAL.

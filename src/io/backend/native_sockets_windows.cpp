@@ -5,6 +5,7 @@
 #include "io/backend/native_datagrams.hpp"
 #include "io/backend/native_headers.hpp"
 #include "io/backend/native_sockets.hpp"
+#include "io/backend/partial_send.hpp"
 #include "io/backend/socket_handle_windows.hpp"
 #include "io/backend/windows_error.hpp"
 
@@ -16,16 +17,6 @@ namespace {
 constexpr std::size_t send_piece_max = 256 * 1024;
 
 std::unexpected<error> system_failure() noexcept { return fail(from_errno(-last_failure())); }
-
-result<void> outcome(int answer) noexcept {
-    if (answer != 0) return system_failure();
-    return {};
-}
-
-template <class T>
-result<void> set(native_handle handle, int level, int name, T value) noexcept {
-    return outcome(::setsockopt(to_socket(handle), level, name, reinterpret_cast<const char*>(&value), sizeof value));
-}
 
 // ---- attempts
 
@@ -98,25 +89,12 @@ std::int32_t send_plain(descriptor& entry, op_slot::io_payload& io) noexcept {
 }
 
 std::int32_t send_all(descriptor& entry, op_slot::io_payload& io) noexcept {
-    while (io.length > 0) {
-        const std::int32_t sent = send_plain(entry, io);
-        if (sent < 0) return sent;
-        io.data = static_cast<std::byte*>(io.data) + sent;
-        io.length -= static_cast<std::uint32_t>(sent);
-    }
-    return 0;
+    return send_to_the_end(io, [&] { return send_plain(entry, io); });
 }
 
 std::int32_t send_gathered(descriptor& entry, op_slot::io_payload& io) noexcept {
     constexpr DWORD most = 8;
-    auto* parts = static_cast<const_bytes*>(io.data);
-    for (;;) {
-        while (io.length > 0 && parts->empty()) {
-            ++parts;
-            --io.length;
-        }
-        io.data = parts;
-        if (io.length == 0) return 0;
+    return send_parts_to_the_end(io, [&](const const_bytes* parts) {
         WSABUF vector[most];
         DWORD count = 0;
         std::size_t room = send_piece_max;
@@ -128,15 +106,8 @@ std::int32_t send_gathered(descriptor& entry, op_slot::io_payload& io) noexcept 
         }
         DWORD moved = 0;
         const int failed = ::WSASend(to_socket(entry.handle), vector, count, &moved, 0, nullptr, nullptr);
-        const std::int32_t sent = after_send(entry, failed != 0 ? -1 : static_cast<int>(moved));
-        if (sent < 0) return sent;
-        auto left = static_cast<std::size_t>(sent);
-        for (std::size_t i = 0; left > 0; ++i) {
-            const std::size_t step = std::min(left, parts[i].size());
-            parts[i] = parts[i].subspan(step);
-            left -= step;
-        }
-    }
+        return after_send(entry, failed != 0 ? -1 : static_cast<int>(moved));
+    });
 }
 
 std::int32_t accept_one(descriptor& entry) noexcept {
@@ -202,9 +173,10 @@ public:
         if (share_port) return fail(errc::not_supported);  // SO_REUSEADDR would let anybody take the port over
         const result<native_handle> opened = open_stream(where.family());
         if (!opened) return opened;
-        if (where.family() != address_family::local) (void)set(*opened, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
-        if (where.family() == address_family::ipv6) (void)set(*opened, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-        (void)set(*opened, IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it
+        if (where.family() != address_family::local)
+            (void)set_socket_option(*opened, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
+        if (where.family() == address_family::ipv6) (void)set_socket_option(*opened, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        (void)set_socket_option(*opened, IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it
         native_address native = to_native(where);
         if (::bind(to_socket(*opened), native.get(), native.length) == 0 && ::listen(to_socket(*opened), backlog) == 0)
             return opened;
@@ -305,11 +277,11 @@ public:
     }
 
     result<void> set_no_delay(native_handle handle, bool on) noexcept override {
-        return set(handle, IPPROTO_TCP, TCP_NODELAY, int{on});
+        return set_socket_option(handle, IPPROTO_TCP, TCP_NODELAY, int{on});
     }
 
     result<void> set_reset_on_close(native_handle handle) noexcept override {
-        return set(handle, SOL_SOCKET, SO_LINGER, linger{1, 0});
+        return set_socket_option(handle, SOL_SOCKET, SO_LINGER, linger{1, 0});
     }
 
     // How often it asks is the system's own: 10 times.
@@ -353,7 +325,7 @@ public:
 
 private:
     static result<native_handle> open(address_family family, int type) noexcept {
-        const SOCKET made = ::WSASocketW(native_family(family), type, 0, nullptr, 0, WSA_FLAG_OVERLAPPED | no_inherit);
+        const SOCKET made = open_socket(native_family(family), type);
         if (made == INVALID_SOCKET) return system_failure();
         prepare_socket(made);
         return to_native_handle(made);
@@ -364,9 +336,7 @@ private:
         DWORD size = 0;
         (void)::WSAIoctl(to_socket(handle), udp_connreset, &value, sizeof value, nullptr, 0, &size, nullptr, nullptr);
     }
-    // Names that older headers lack.
-    static constexpr DWORD no_inherit = 0x80;  // WSA_FLAG_NO_HANDLE_INHERIT
-    static constexpr DWORD udp_connreset = 0x9800000C;  // SIO_UDP_CONNRESET
+    static constexpr DWORD udp_connreset = 0x9800000C;  // SIO_UDP_CONNRESET, which older headers lack
 };
 
 }  // namespace
