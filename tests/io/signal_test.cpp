@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "io/reactors.hpp"
+#include "io/signal_waits.hpp"
 #include "support/refusing_system.hpp"
 #include "sync/deadline.hpp"
 #include "task/scope.hpp"
@@ -30,16 +31,6 @@ private:
 protected:
     loop_under_test loop;
 };
-
-task<result<signal_info>> next_of(const signal_set& set) {
-    const result<signal_info> got = co_await set.next();
-    co_return got;
-}
-task<errc> none_of(const signal_set& set) {
-    auto waiting = next_of(set);
-    const result<signal_info> got = co_await with_timeout(1ms, std::move(waiting));
-    co_return got ? errc::other : got.error().code();
-}
 
 TEST_P(of_signals, say_who_sent_them) {
     const signal_set set(*loop, {signals::user_1});
@@ -91,23 +82,7 @@ TEST_P(of_signals, come_to_who_waits_already) {
     EXPECT_EQ(loop->run(next_of(set))->number, SIGUSR1);
 }
 
-TEST_P(of_signals, end_with_their_set) {
-    auto run = [](event_loop& here) -> task<void> {
-        std::optional<signal_set> set(std::in_place, here, std::initializer_list<int>{signals::user_1});
-        errc outcome = errc::other;
-        auto waits = [](const signal_set& on, errc& into) -> task<void> {
-            const result<signal_info> got = co_await on.next();
-            if (!got) into = got.error().code();
-        };
-        counting_scope scope(here);
-        scope.spawn(waits(*set, outcome));
-        for (int i = 0; i < 5; ++i) co_await yield();
-        set.reset();
-        co_await scope.join();
-        EXPECT_EQ(outcome, errc::closed);
-    };
-    loop->run(run(*loop));
-}
+TEST_P(of_signals, end_with_their_set) { loop->run(end_a_set_under_its_waiter(*loop, signals::user_1)); }
 
 TEST_P(of_signals, of_children_tell_which) {
     blocked_signals also({SIGCHLD});

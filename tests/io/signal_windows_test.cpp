@@ -4,6 +4,7 @@
 #include "io/backend/native_headers.hpp"
 #include "io/reactors.hpp"
 #include "io/signal.hpp"
+#include "io/signal_waits.hpp"
 #include "sync/deadline.hpp"
 #include "task/scope.hpp"
 #include "task/yield.hpp"
@@ -26,16 +27,6 @@ private:
 protected:
     loop_under_test loop;
 };
-
-task<result<signal_info>> next_of(const signal_set& set) {
-    const result<signal_info> got = co_await set.next();
-    co_return got;
-}
-task<errc> none_of(const signal_set& set) {
-    auto waiting = next_of(set);
-    const result<signal_info> got = co_await with_timeout(1ms, std::move(waiting));
-    co_return got ? errc::other : got.error().code();
-}
 
 TEST_P(of_signals, carry_a_value) {
     const signal_set set(*loop, {signals::interrupt});
@@ -70,21 +61,7 @@ TEST_P(of_signals, come_to_who_waits_already) {
 }
 
 TEST_P(of_signals, end_with_their_set) {
-    auto run = [](event_loop& here) -> task<void> {
-        std::optional<signal_set> set(std::in_place, here, std::initializer_list<int>{signals::quit});
-        errc outcome = errc::other;
-        auto waits = [](const signal_set& on, errc& into) -> task<void> {
-            const result<signal_info> got = co_await on.next();
-            if (!got) into = got.error().code();
-        };
-        counting_scope scope(here);
-        scope.spawn(waits(*set, outcome));
-        for (int i = 0; i < 5; ++i) co_await yield();
-        set.reset();
-        co_await scope.join();
-        EXPECT_EQ(outcome, errc::closed);
-    };
-    loop->run(run(*loop));
+    loop->run(end_a_set_under_its_waiter(*loop, signals::quit));
     ASSERT_TRUE(queue_signal(own(), signals::quit, 3).has_value());
     const signal_set next(*loop, {signals::quit});  // a set that is gone takes nothing
     EXPECT_EQ(loop->run(next_of(next))->value, 3);

@@ -3,10 +3,9 @@
 
 #include <cstddef>
 
-namespace co_wq::test {
+#include "support/on_wine.hpp"
 
-// Wine is not Windows everywhere: what it does not do is skipped, with the reason.
-bool on_wine();
+namespace co_wq::test {
 
 // Sockets, files and whatever else this process has open: descriptors; on Windows handles of the kind "File".
 std::size_t open_files();

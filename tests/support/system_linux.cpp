@@ -4,8 +4,6 @@
 
 namespace co_wq::test {
 
-bool on_wine() { return false; }
-
 std::size_t open_files() {
     std::size_t count = 0;
     for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) ++count;

@@ -43,11 +43,6 @@ const handle_table& all_handles(std::vector<std::uintptr_t>& memory) {
 
 }  // namespace
 
-bool on_wine() {
-    const HMODULE system = ::GetModuleHandleW(L"ntdll.dll");
-    return system && ::GetProcAddress(system, "wine_get_version");
-}
-
 std::size_t open_files() {
     static const HANDLE known = ::CreateFileW(L"NUL", 0, 0, nullptr, OPEN_EXISTING, 0, nullptr);
     static std::vector<std::uintptr_t> memory;
