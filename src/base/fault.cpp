@@ -4,9 +4,16 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/compiler.hpp"
 #include "base/os/stack.hpp"
 
+// A program may have its own.
+#if defined(CO_WQ_MSVC)
+extern "C" void wq_debug_null_func_of_library(const struct wq_fault_info*) {}
+#pragma comment(linker, "/alternatename:wq_debug_null_func=wq_debug_null_func_of_library")
+#else
 extern "C" __attribute__((weak)) void wq_debug_null_func(const struct wq_fault_info*) {}
+#endif
 
 namespace co_wq {
 namespace {

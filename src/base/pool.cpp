@@ -12,6 +12,8 @@ namespace co_wq::detail {
 
 #if defined(__clang__)
 constinit const char library_built_by_clang = 0;
+#elif defined(CO_WQ_MSVC)
+constinit const char library_built_by_msvc = 0;
 #else
 constinit const char library_built_by_gcc = 0;
 #endif

@@ -9,6 +9,11 @@
 #include <atomic>
 #include <thread>
 
+#include "base/compiler.hpp"
+
+#if defined(CO_WQ_MSVC)
+#include <intrin.h>
+#endif
 #if defined(CO_WQ_WAITS_BY_SYSTEM)  // those of std::atomic lose wake-ups there
 #include "base/os/wait.hpp"
 #endif
@@ -24,7 +29,9 @@ inline const char* this_thread_mark() noexcept {
 // For who spins; round counts from 0.
 inline void spin_pause(unsigned round) noexcept {
     if (round < 64) {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(CO_WQ_MSVC)
+        _mm_pause();
+#elif defined(__x86_64__) || defined(__i386__)
         __builtin_ia32_pause();
 #elif defined(__aarch64__)
         asm volatile("yield");

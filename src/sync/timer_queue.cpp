@@ -11,7 +11,7 @@ std::uint64_t timer_queue::next_event() noexcept {
             // places behind the hand belong to the next round: rotate so that the hand's place comes first
             const std::uint64_t turned =
                 here ? occupied_[row] >> here | occupied_[row] << (places - here) : occupied_[row];
-            const auto ahead = static_cast<std::uint64_t>(__builtin_ctzll(turned));
+            const auto ahead = static_cast<std::uint64_t>(std::countr_zero(turned));
             const std::uint64_t slot = (here + ahead) & (places - 1);
             if (wheel_[row][static_cast<std::size_t>(slot)].empty()) {
                 occupied_[row] &= ~(std::uint64_t{1} << slot);
@@ -33,7 +33,7 @@ time_point timer_queue::next() noexcept {
 // Level 0: fire what stands at this tick. Above: sort what stands in the unit that begins here further down.
 std::size_t timer_queue::process(std::uint64_t at) noexcept {
     now_tick_ = at;
-    const int begins = at == 0 ? levels - 1 : __builtin_ctzll(at) / level_bits;  // units that begin at this tick
+    const int begins = at == 0 ? levels - 1 : std::countr_zero(at) / level_bits;  // units that begin at this tick
     for (int level = begins < levels ? begins : levels - 1; level > 0; --level) {
         const int shift = level * level_bits;
         const auto row = static_cast<std::size_t>(level);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 
 #include "base/clock.hpp"
@@ -69,7 +70,7 @@ private:
 
     void place(timer& one) noexcept {
         const std::uint64_t differing = one.tick_ ^ now_tick_;
-        int level = differing ? (63 - __builtin_clzll(differing)) / level_bits : 0;
+        int level = differing ? (63 - std::countl_zero(differing)) / level_bits : 0;
         if (level >= levels) level = levels - 1;
         const auto slot = static_cast<std::size_t>(one.tick_ >> (level * level_bits)) & (places - 1);
         const auto row = static_cast<std::size_t>(level);

@@ -24,6 +24,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/compiler.hpp"
 #include "base/os/kernel_memory.hpp"
 #include "task/flight_recorder.hpp"
 #include "task/worknode.hpp"
@@ -90,7 +91,7 @@ private:
 public:
     std::uint8_t detail = 0;       // the reactor's business; of a wait: the synchronisation object's, under its lock
     bool held_by_kernel = false;   // the kernel knows the tag
-    [[no_unique_address]] os::kernel_memory kernel;
+    CO_WQ_NO_UNIQUE_ADDRESS os::kernel_memory kernel;
 };
 static_assert(sizeof(op_slot) == (std::is_empty_v<os::kernel_memory> ? 64 : 128));
 

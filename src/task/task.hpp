@@ -68,7 +68,7 @@ private:
     static constexpr bool must_destroy = !std::is_trivially_destructible_v<T>;
     struct nothing {};
     // in the base's tail padding
-    [[no_unique_address]] std::conditional_t<must_destroy, bool, nothing> has_value_{};
+    CO_WQ_NO_UNIQUE_ADDRESS std::conditional_t<must_destroy, bool, nothing> has_value_{};
     union {
         T value_;
         std::exception_ptr exception_;

@@ -46,7 +46,7 @@ native_address to_native(const socket_address& address) noexcept {
 }
 
 socket_address from_native(const sockaddr_storage& storage, socklen_t length) noexcept {
-    if (length < sizeof storage.ss_family) return {};
+    if (static_cast<std::size_t>(length) < sizeof storage.ss_family) return {};
     if (storage.ss_family == AF_UNIX) {
         const auto* path = reinterpret_cast<const char*>(&storage) + offsetof(sockaddr_un, sun_path);
         const std::size_t size = std::min<std::size_t>(length - offsetof(sockaddr_un, sun_path), 108);
