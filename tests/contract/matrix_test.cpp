@@ -137,7 +137,8 @@ private:
     int rows_ = 0, run_ = 0, not_applicable_ = 0, failed_ = 0;
 };
 
-TEST(contract_matrix, holds_as_a_whole) {
+// For people, as ./dev matrix starts it: the tests of each awaiter have seen every cell.
+TEST(contract_matrix, DISABLED_holds_as_a_whole) {
     table all;
     all.print();
     EXPECT_EQ(all.failed(), 0);
