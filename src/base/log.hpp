@@ -24,9 +24,13 @@ struct options {
     std::string file;        // empty: standard error
     bool append = true;      // false: the file starts empty
     bool console = true;     // also standard error when a file is given
+    // Also to the event log of Windows, as this source: milestones, warnings and errors, but for milestones at most 60
+    // a minute, since clients cause some; how many were left out is told. Empty: not.
+    std::string event_source{};
 };
 
-// Replaces where lines go; an error if the file cannot be opened (then nothing changes).
+// Replaces where lines go; an error if the file cannot be opened (then nothing changes). That the event log cannot be
+// opened is a warning.
 result<void> configure(const options& wanted);
 void set_level(level minimum) noexcept;
 bool enabled(level wanted) noexcept;
@@ -37,6 +41,8 @@ result<level> level_from(std::string_view name) noexcept;
 std::string on_one_line(std::string_view text, std::size_t shown_max = std::string_view::npos);
 
 void write(level at, std::string_view line);
+// One of level info for whoever looks after the program: it has begun, reloaded, ended.
+void write_milestone(std::string_view line);
 void flush() noexcept;
 
 template <class... Args>
@@ -54,6 +60,10 @@ void debug(fmt::format_string<Args...> text, Args&&... args) {
 template <class... Args>
 void info(fmt::format_string<Args...> text, Args&&... args) {
     at(level::info, text, std::forward<Args>(args)...);
+}
+template <class... Args>
+void milestone(fmt::format_string<Args...> text, Args&&... args) {
+    if (enabled(level::info)) write_milestone(fmt::format(text, std::forward<Args>(args)...));
 }
 template <class... Args>
 void warn(fmt::format_string<Args...> text, Args&&... args) {

@@ -44,3 +44,19 @@ TEST_F(log_file, other_text_is_as_it_was) {
     log::error("{}", "caf\xc3\xa9 \\x41 %s {}");
     EXPECT_EQ(text(), " error caf\xc3\xa9 \\x41 %s {}\n");
 }
+
+TEST_F(log_file, a_milestone_is_information) {
+    log::milestone("listening on {}", "[::1]:1");
+    log::set_level(log::level::warn);
+    log::milestone("not wanted");
+    EXPECT_EQ(text(), " info listening on [::1]:1\n");
+}
+
+#ifndef _WIN32
+TEST_F(log_file, where_there_is_no_event_log_that_is_a_warning) {
+    ASSERT_TRUE(log::configure({.file = folder / "log", .console = false, .event_source = "co_wq_test"}));
+    log::error("goes on");
+    EXPECT_EQ(text(), " warning the event log cannot be opened: " + error(errc::not_supported).message() +
+                          "\n error goes on\n");
+}
+#endif

@@ -2,10 +2,10 @@
 //
 // For:        programs that systemd(1), or an older process of the same program, starts.
 // Threads:    take_*: before there are threads, they change the environment. notify_supervisor: any.
-// Windows:    nothing is handed over, and there is no supervisor of this kind: take_inherited has nothing,
-//             is_handed_over and notify_supervisor are false, watchdog_limit is none, duplicate knows sockets only,
-//             handover_environment and reloading_message are empty, write_byte_and_close does nothing; become_user is
-//             not_supported, whoever the user is. executable_path is as everywhere.
+// Windows:    the supervisor is the service control manager (windows_service.hpp), which hears READY and STOPPING.
+//             Nothing is handed over: take_inherited has nothing, is_handed_over is false, watchdog_limit is none,
+//             duplicate knows sockets only, handover_environment and reloading_message are empty, write_byte_and_close
+//             does nothing; become_user is not_supported, whoever the user is. executable_path is as everywhere.
 // Source:     sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3), initgroups(3), setresuid(2).
 #pragma once
 
@@ -45,6 +45,8 @@ bool notify_supervisor(std::string_view state) noexcept;
 std::optional<std::chrono::microseconds> watchdog_limit();
 // RELOADING=1 wants the time with it: microseconds of CLOCK_MONOTONIC.
 std::string reloading_message();
+// STOPPING=1, and for a supervisor that has to be told, how long that may take.
+std::string stopping_message(std::chrono::milliseconds limit);
 
 // Drops to this user (a name or a number), its group and its further groups, for good. Only root may. not_found: no
 // such user. Nothing, if this is that user already. files: given to the user before,

@@ -121,6 +121,9 @@ std::string reloading_message() {
     return "RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us);
 }
 
+// The unit says how long that may take.
+std::string stopping_message(std::chrono::milliseconds) { return "STOPPING=1"; }
+
 result<void> become_user(const std::string& user, const std::vector<std::string>& files) {
     errno = 0;
     const passwd* found = ::getpwnam(user.c_str());

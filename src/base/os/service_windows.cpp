@@ -5,6 +5,7 @@
 
 #include "base/os/service.hpp"
 #include "base/os/windows.hpp"
+#include "base/os/windows_service.hpp"
 
 namespace co_wq::os {
 
@@ -28,9 +29,12 @@ int duplicate(int handle) noexcept {
 
 std::vector<std::string> handover_environment(std::size_t) { return {}; }
 
-bool notify_supervisor(std::string_view) noexcept { return false; }
+bool notify_supervisor(std::string_view state) noexcept { return tell_service_manager(state); }
 std::optional<std::chrono::microseconds> watchdog_limit() { return std::nullopt; }
 std::string reloading_message() { return {}; }
+std::string stopping_message(std::chrono::milliseconds limit) {
+    return "STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(std::chrono::microseconds(limit).count());
+}
 
 result<void> become_user(const std::string&, const std::vector<std::string>&) { return fail(errc::not_supported); }
 

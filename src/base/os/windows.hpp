@@ -24,6 +24,9 @@ std::optional<std::wstring> to_wide(std::string_view text);
 // Half of a surrogate pair becomes U+FFFD.
 std::string from_wide(std::wstring_view text);
 
+// As event_log reports it.
+std::string event_text(std::string_view text);
+
 // A share of all processors, in hundredths of a percent, as whole cores, rounded up; 0: no limit.
 unsigned cores_of_rate(std::uint32_t rate, unsigned processors) noexcept;
 
