@@ -9,7 +9,8 @@
 // Errors:     stopped or timed_out when the scope is cancelled; closed when the set is closed or destroyed.
 // Windows:    interrupt is Ctrl+C, quit is Ctrl+Break, terminate is the end of the console window, of the session or of
 //             the system, which leave the process some seconds. One of each is kept while nobody takes it. Signals are
-//             blocked for the whole process; queue_signal reaches the own process alone; others never come.
+//             blocked for the whole process. Once it has blocked a number, queue_signal of other processes of the same
+//             user and of administrators reaches it, without a value (io/backend/signal_doors.hpp); others never come.
 // Children:   io::process starts them with no signal blocked and none ignored.
 // Source:     signal(7), signalfd(2), sigqueue(3); SetConsoleCtrlHandler.
 //
@@ -66,8 +67,8 @@ private:
 };
 
 // Sends a signal to a process, with a value that signal_info shows. Errors: not_found (no such process),
-// permission_denied, limit_exceeded (its queue is full), invalid_argument (no such signal). Process numbers are used
-// again: for children of ours io::process has kill.
+// permission_denied, limit_exceeded (its queue is full), invalid_argument (no such signal); on Windows not_supported:
+// it has not blocked this signal. Process numbers are used again: for children of ours io::process has kill.
 result<void> queue_signal(int process, int number, int value) noexcept;
 
 enum class signal_origin : unsigned char {

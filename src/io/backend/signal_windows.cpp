@@ -4,8 +4,10 @@
 #include <system_error>
 #include <vector>
 
+#include "base/os/windows_service.hpp"
 #include "io/backend/native_address.hpp"
 #include "io/backend/native_sockets.hpp"
+#include "io/backend/signal_doors.hpp"
 #include "io/backend/socket_handle_windows.hpp"
 #include "io/signal.hpp"
 
@@ -24,7 +26,9 @@ namespace {
 using raw_signal = std::array<std::byte, 128>;
 static_assert(sizeof(signal_info) <= sizeof(raw_signal));
 
-std::uint64_t bit_of(int number) noexcept { return number > 0 && number < 64 ? std::uint64_t{1} << number : 0; }
+std::uint64_t bit_of(int number) noexcept {
+    return number > 0 && number <= signal_doors::number_max ? std::uint64_t{1} << number : 0;
+}
 
 std::uint64_t bits_of(std::initializer_list<int> numbers) noexcept {
     std::uint64_t bits = 0;
@@ -42,14 +46,16 @@ raw_signal encode(const signal_info& info) noexcept {
 // console's thread sends there, the set's loop receives.
 class signal_desk {
 public:
+    // Never destroyed: signals come on threads of the system, up to the end of the process.
     static signal_desk& get() noexcept {
-        static signal_desk desk;
-        return desk;
+        static auto* desk = new signal_desk;
+        return *desk;
     }
 
     std::uint64_t block(std::uint64_t bits) noexcept {
         const std::scoped_lock guard(lock_);
         if (!handles_) handles_ = ::SetConsoleCtrlHandler(&came, TRUE) != 0;
+        doors_.open(bits, &knocked);
         return std::exchange(blocked_, blocked_ | bits);
     }
     void set_blocked(std::uint64_t bits) noexcept {
@@ -95,7 +101,15 @@ private:
         const raw_signal raw = encode(info);
         return ::send(to.socket, reinterpret_cast<const char*>(raw.data()), sizeof raw, 0) == sizeof raw;
     }
+    static void knocked(int number) noexcept {
+        signal_info info;
+        info.number = number;
+        info.origin = signal_origin::process;
+        (void)get().deliver(info);
+    }
     static BOOL WINAPI came(DWORD event) noexcept {
+        // a service hears that others log off, and of the system's end from the service control manager
+        if (os::is_service() && (event == CTRL_LOGOFF_EVENT || event == CTRL_SHUTDOWN_EVENT)) return TRUE;
         signal_info info;
         const bool last = event == CTRL_CLOSE_EVENT || event == CTRL_LOGOFF_EVENT || event == CTRL_SHUTDOWN_EVENT;
         info.number = event == CTRL_C_EVENT       ? signals::interrupt
@@ -109,6 +123,7 @@ private:
 
     std::mutex lock_;
     bool handles_ = false;
+    signal_doors doors_;
     std::uint64_t blocked_ = 0;
     std::vector<signal_info> pending_;
     std::vector<reader> readers_;
@@ -167,7 +182,7 @@ int blocked_signals::take_pending() noexcept { return signal_desk::get().take_pe
 
 result<void> queue_signal(int process, int number, int value) noexcept {
     if (process <= 0 || bit_of(number) == 0) return fail(errc::invalid_argument);
-    if (static_cast<DWORD>(process) != ::GetCurrentProcessId()) return fail(errc::not_supported);
+    if (static_cast<DWORD>(process) != ::GetCurrentProcessId()) return knock(process, number);
     signal_info info;
     info.number = number;
     info.origin = signal_origin::queued;

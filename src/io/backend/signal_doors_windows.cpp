@@ -1,0 +1,133 @@
+// clang-format off: it must come first
+#include <windows.h>
+// clang-format on
+#include <sddl.h>
+
+#include <exception>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/os/windows.hpp"
+#include "io/backend/signal_doors.hpp"
+
+namespace co_wq::io {
+namespace {
+
+struct handle_closer {
+    void operator()(HANDLE handle) const noexcept { ::CloseHandle(handle); }
+};
+using owned_handle = std::unique_ptr<std::remove_pointer_t<HANDLE>, handle_closer>;
+struct local_freer {
+    void operator()(void* memory) const noexcept { ::LocalFree(memory); }
+};
+template <class T>
+using owned_local = std::unique_ptr<T, local_freer>;
+
+std::uint64_t birth_of(HANDLE process) noexcept {
+    FILETIME born{}, ended{}, in_kernel{}, in_user{};
+    if (!::GetProcessTimes(process, &born, &ended, &in_kernel, &in_user)) return 0;
+    return std::uint64_t{born.dwHighDateTime} << 32 | born.dwLowDateTime;
+}
+
+owned_local<wchar_t> own_user() {
+    HANDLE opened = nullptr;
+    if (!::OpenProcessToken(::GetCurrentProcess(), TOKEN_QUERY, &opened)) return nullptr;
+    const owned_handle token(opened);
+    alignas(TOKEN_USER) std::byte place[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+    DWORD size = 0;
+    if (!::GetTokenInformation(token.get(), TokenUser, place, sizeof place, &size)) return nullptr;
+    wchar_t* text = nullptr;
+    if (!::ConvertSidToStringSidW(reinterpret_cast<TOKEN_USER*>(place)->User.Sid, &text)) return nullptr;
+    return owned_local<wchar_t>(text);
+}
+
+// SEMAPHORE_MODIFY_STATE and READ_CONTROL: to leave signals, not to take them away.
+owned_local<void> who_may() {
+    const owned_local<wchar_t> user = own_user();
+    if (!user) return nullptr;
+    const std::wstring own = user.get();
+    const std::wstring text = L"O:" + own + L"D:P(A;;0x20002;;;" + own + L")(A;;0x20002;;;SY)(A;;0x20002;;;BA)";
+    void* made = nullptr;
+    if (!::ConvertStringSecurityDescriptorToSecurityDescriptorW(text.c_str(), SDDL_REVISION_1, &made, nullptr))
+        return nullptr;
+    return owned_local<void>(made);
+}
+
+// What the system's thread is given; lives as long as the process, as its door does.
+struct door {
+    int number;
+    void (*came)(int) noexcept;
+};
+
+void CALLBACK pass_on(void* which, BOOLEAN) noexcept {
+    const door& one = *static_cast<const door*>(which);
+    one.came(one.number);
+}
+
+// Nothing: done.
+DWORD open_door(int number, void (*came)(int) noexcept, SECURITY_ATTRIBUTES& rights) {
+    const std::wstring name = name_of_door(::GetCurrentProcessId(), own_birth(), number);
+    owned_handle semaphore(::CreateSemaphoreW(&rights, 0, signal_doors::queue_max, name.c_str()));
+    const DWORD code = ::GetLastError();
+    if (!semaphore || code == ERROR_ALREADY_EXISTS) return code;
+    auto one = std::make_unique<door>(door{number, came});
+    HANDLE wait = nullptr;
+    if (!::RegisterWaitForSingleObject(&wait, semaphore.get(), &pass_on, one.get(), INFINITE, WT_EXECUTEDEFAULT))
+        return ::GetLastError();
+    (void)one.release();
+    (void)semaphore.release();
+    return ERROR_SUCCESS;
+}
+
+std::unexpected<error> last_failure() noexcept { return fail(os::last_error()); }
+
+}  // namespace
+
+std::uint64_t own_birth() noexcept { return birth_of(::GetCurrentProcess()); }
+
+std::wstring name_of_door(std::uint32_t process, std::uint64_t born, int number) {
+    return L"Global\\co_wq_signal_" + std::to_wstring(process) + L"_" + std::to_wstring(born) + L"_" +
+           std::to_wstring(number);
+}
+
+void signal_doors::open(std::uint64_t bits, void (*came)(int) noexcept) noexcept {
+    bits &= ~opened_;
+    if (bits == 0) return;
+    opened_ |= bits;
+    try {
+        const owned_local<void> descriptor = who_may();
+        DWORD wrong = descriptor ? ERROR_SUCCESS : ::GetLastError();
+        SECURITY_ATTRIBUTES rights{sizeof rights, descriptor.get(), FALSE};
+        for (int number = 1; number <= number_max && descriptor; ++number)
+            if ((bits >> number & 1) != 0)
+                if (const DWORD code = open_door(number, came, rights); code != ERROR_SUCCESS) wrong = code;
+        if (wrong == ERROR_ALREADY_EXISTS || wrong == ERROR_ACCESS_DENIED || wrong == ERROR_INVALID_HANDLE)
+            log::warn("signals of other processes: somebody else took their name, so they do not come");
+        else if (wrong != ERROR_SUCCESS)
+            log::warn("signals of other processes do not come: {}", os::from_windows(wrong).message());
+    } catch (const std::exception&) {  // no memory: they do not come
+    }
+}
+
+result<void> knock(int process, int number) noexcept {
+    const owned_handle found(::OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, static_cast<DWORD>(process)));
+    if (!found) return ::GetLastError() == ERROR_INVALID_PARAMETER ? fail(errc::not_found) : last_failure();
+    DWORD code = 0;
+    // one that has ended is there as long as somebody looks at it
+    if (::GetExitCodeProcess(found.get(), &code) && code != STILL_ACTIVE) return fail(errc::not_found);
+    const std::uint64_t born = birth_of(found.get());
+    try {
+        const std::wstring name = name_of_door(static_cast<std::uint32_t>(process), born, number);
+        const owned_handle semaphore(::OpenSemaphoreW(SEMAPHORE_MODIFY_STATE, FALSE, name.c_str()));
+        if (!semaphore) return ::GetLastError() == ERROR_FILE_NOT_FOUND ? fail(errc::not_supported) : last_failure();
+        if (!::ReleaseSemaphore(semaphore.get(), 1, nullptr))
+            return ::GetLastError() == ERROR_TOO_MANY_POSTS ? fail(errc::limit_exceeded) : last_failure();
+        return {};
+    } catch (const std::exception&) {
+        return fail(errc::out_of_memory);
+    }
+}
+
+}  // namespace co_wq::io
