@@ -320,6 +320,7 @@ std::string apply(const CLI::App& app, const given_words& given, options& out, c
     if (!given.name_servers.empty()) out.names.servers = given.name_servers;
     if (text.empty()) text = apply_arrival(given, out);
     if (text.empty()) (void)check_seeing(out.seeing, text);
+    if (text.empty()) text = apply_service_options(out);
     if (text.empty()) text = make_listeners(app, given, out);
     for (policy::listener& each : out.rules.listeners) each.introduced = !out.proxy_protocol_from.empty();
     if (text.empty()) text = make_policy(given, out.rules);
@@ -342,6 +343,7 @@ parse_outcome read_words(int count, char** words, CLI::App& app, options& out, g
     define_arrival(app, out, given);
     define_tls(app, given);
     add_seeing_options(app, out.seeing);
+    add_service_options(app, out.service);
     const CLI::App* explain = define_explain(app, out.explain);
     try {
         app.parse(count, words);
@@ -360,7 +362,8 @@ parse_outcome read_words(int count, char** words, CLI::App& app, options& out, g
         to.complain(wrong);
         return parse_outcome::wrong;
     }
-    return explain->parsed() ? parse_outcome::explain : parse_outcome::run;
+    if (explain->parsed()) return parse_outcome::explain;
+    return out.service.errand() ? parse_outcome::errand : parse_outcome::run;
 }
 
 constexpr const char* about = "co_http_proxy: a forward proxy for HTTP/1.1, CONNECT and SOCKS";

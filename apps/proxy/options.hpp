@@ -15,6 +15,7 @@
 #include "proxy/limits/limits.hpp"
 #include "proxy/policy/settings.hpp"
 #include "proxy/seeing/seeing_options.hpp"
+#include "proxy/service.hpp"
 #include "proxy/socks/addresses.hpp"
 #include "proxy/socks/proxy_header.hpp"
 
@@ -51,17 +52,18 @@ struct options {
     // What we say at the beginning of tunnels.
     socks::proxy_header_version send_proxy_protocol = socks::proxy_header_version::none;
     seeing_options seeing;
+    service_options service;
 };
 
-enum class parse_outcome : std::uint8_t { run, explain, done, wrong };
+enum class parse_outcome : std::uint8_t { run, explain, errand, done, wrong };
 
 // What a message may quote of the command line, whose words may hold anything: one line, of a length that can be read,
 // without what moves a terminal's cursor.
 std::string on_one_line(std::string_view text);
 
 // Reads the command line, and the config file that it names: flags override the file. done: help, version or the
-// outcome of --check-config was printed. wrong: standard error says what, one line for each problem.
-// problems: takes them instead.
+// outcome of --check-config was printed. errand: something else than to serve (service.hpp). wrong: standard error says
+// what, one line for each problem. problems: takes them instead.
 parse_outcome parse_options(int count, char** words, options& out, std::vector<std::string>* problems = nullptr);
 
 }  // namespace co_wq::proxy

@@ -334,7 +334,7 @@ int server_group::run() {
     publish(options_.rules);  // which may have to know the ports that the system chose
     runtime_.run([this](io::event_loop& loop, unsigned index) { return run_loop(loop, index); });
     seeing_.close();
-    log::info("stopped");
+    log::milestone("stopped");
     return 0;
 }
 
@@ -484,9 +484,9 @@ task<void> server_group::run_loop(io::event_loop& loop, unsigned index) {
         signals.spawn(watch_reopen(loop), "reopen");
         signals.spawn(watch_reload(loop), "reload");
         for (std::size_t place = 0; place < where_.size(); ++place)
-            log::info("listening on {} ({}{} {}, {}, at most {} connections)", where_[place].text(),
-                      tls_.at(place) ? "TLS, " : "", options_.threads, options_.threads == 1 ? "loop" : "loops",
-                      loop.reactor_reason(), connections_max());
+            log::milestone("listening on {} ({}{} {}, {}, at most {} connections)", where_[place].text(),
+                           tls_.at(place) ? "TLS, " : "", options_.threads, options_.threads == 1 ? "loop" : "loops",
+                           loop.reactor_reason(), connections_max());
         if (options_.chaos.rate > 0)
             log::warn("--chaos {}:{}: completions are delayed, put out of order and cancelled on purpose",
                       options_.chaos.seed, options_.chaos.rate);
@@ -516,7 +516,7 @@ void server_group::start_admin(io::event_loop& loop, std::optional<admin_server>
     if (admin_listener_ == io::no_handle) return;
     admin.emplace(*this, loop, net::tcp_listener::adopt(loop, admin_listener_));
     admin_ = &*admin;
-    log::info("admin on {}", admin->address().text());
+    log::milestone("admin on {}", admin->address().text());
     tasks.spawn(admin->run(), "admin");
 }
 

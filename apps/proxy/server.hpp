@@ -109,6 +109,7 @@ private:
     task<void> wait_for_other_loops();
 
     static constexpr int backlog = 4096;
+    static constexpr std::chrono::seconds end_limit{5};  // for what comes after the drain
     static constexpr duration upgrade_limit = std::chrono::seconds(30);  // until the new process serves
 
     options options_;

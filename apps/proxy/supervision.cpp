@@ -6,6 +6,7 @@
 #include "proxy/reload.hpp"
 #include "proxy/seeing/admin_server.hpp"
 #include "proxy/server.hpp"
+#include "proxy/service.hpp"
 #include "proxy/upstream/parent_checks.hpp"
 #include "sync/sleep.hpp"
 
@@ -67,8 +68,7 @@ task<void> server_group::reload() {
     if (now.problems.empty()) {
         tls_.reload(std::move(now.tls));
         if (parent_checks_) parent_checks_->changed();
-        log::info(
-            "reloaded: rules, users, limits and certificates (what else has changed, an upgrade with SIGUSR2 takes)");
+        log::milestone("reloaded: rules, users, limits and certificates (what else has changed, {} takes)", renewal);
         co_return;
     }
     for (const std::string& each : now.problems) log::error("reload: {}", on_one_line(each));
@@ -110,13 +110,13 @@ task<void> server_group::watch_signals(io::event_loop& loop) {
             }
             continue;
         }
-        os::notify_supervisor("STOPPING=1");
+        const auto limit = std::chrono::ceil<std::chrono::milliseconds>(options_.limit.drain_timeout);
+        os::notify_supervisor(os::stopping_message(limit + end_limit));
         upgrades.destroy_all();  // a new process that does not serve yet ends, too
         if (received == 0) {
-            log::info("draining: at most {} ms for what is under way",
-                      std::chrono::duration_cast<std::chrono::milliseconds>(options_.limit.drain_timeout).count());
+            log::milestone("draining: at most {} ms for what is under way", limit.count());
         } else {
-            log::info("ending now");
+            log::milestone("ending now");
         }
         if (received++ > 0) {
             each_server(&proxy_server::end);

@@ -170,7 +170,22 @@ class Proxy:
     # -- the end
 
     def signal(self, number: int) -> None:
-        self.process.send_signal(number)
+        word = settings.WORDS.get(number) if settings.WINDOWS else None
+        if word:
+            self.tell(word)
+        else:
+            self.process.send_signal(number)
+
+    @property
+    def windows_pid(self) -> int:
+        """By which it is known to programs of Windows."""
+        return int(self.wait_for_log(r"started: .*, process (\d+)")[1])
+
+    def tell(self, word: str) -> subprocess.CompletedProcess:
+        """What signals are elsewhere."""
+        done = run_program("--tell", word, "--pid", str(self.windows_pid))
+        assert done.returncode == 0, done.stderr
+        return done
 
     def wait(self, within: float = TIMEOUT) -> int:
         """The exit code; kills it if it does not end."""
@@ -328,7 +343,7 @@ class ProxyTest(unittest.TestCase):
         return Path(made.name)
 
 
-def run_program(*arguments: str, within: float = TIMEOUT) -> subprocess.CompletedProcess:
-    """The program with nothing but these arguments, until it ends by itself."""
-    return subprocess.run([str(settings.PROXY), *arguments], capture_output=True, text=True, env=environment(),
-                          timeout=within)
+def run_program(*arguments: str, within: float = TIMEOUT, folder: Path | None = None) -> subprocess.CompletedProcess:
+    """The program with nothing but these arguments, until it ends by itself; folder: where relative paths begin."""
+    return subprocess.run([*settings.COMMAND, *arguments], capture_output=True, text=True, env=environment(),
+                          timeout=within, cwd=folder)

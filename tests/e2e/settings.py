@@ -16,6 +16,8 @@ REACTOR = os.environ.get("CO_WQ_REACTOR", "epoll")
 WINDOWS = REACTOR == "iocp"
 # what ends it in order; Wine makes Ctrl+C of SIGINT, and has no use for SIGTERM
 STOP = signal.SIGINT if WINDOWS else signal.SIGTERM
+# what a program of Windows is told by --tell instead
+WORDS = {signal.SIGHUP: "reload", signal.SIGUSR1: "reopen", signal.SIGTERM: "drain"}
 # what starts it
 COMMAND = [str(HERE.parents[1] / "tools/wine"), str(PROXY)] if WINDOWS else [str(PROXY)]
 COMPILER = os.environ.get("CO_WQ_COMPILER", "Clang")

@@ -10,12 +10,15 @@ import ssl
 import time
 import unittest
 
+import settings
 from admin_test import AdminTest
 from harness import Proxy, ProxyTest, run_program
 from origins import Authority, black_hole, echo
 from settings import PROMPT, SCALE, TIMEOUT
 from socks import GRANTED, GREETING, read_reply5, request5
 from wire import Wire, request, response, wait_until
+
+COUNTS = "it counts the process's sockets, some of which Wine's server has"
 
 
 class TlsTest(ProxyTest):
@@ -192,6 +195,7 @@ class BadClients(TlsTest):
                 pass
         proxy.wait_for_log("TLS: ")
 
+    @unittest.skipIf(settings.WINDOWS, COUNTS)
     def test_a_drain_waits_for_no_handshake(self):
         proxy, port = self.start_tls("--header-timeout-ms", "600000")
         clients = [Wire.connect("127.0.0.1", port) for _ in range(3)]
@@ -263,6 +267,7 @@ class Gone(AdminTest, TlsTest):
     def cut(client: Wire) -> None:
         socket.socket(fileno=client.socket.detach()).close()  # TCP ends, TLS has said nothing
 
+    @unittest.skipIf(settings.WINDOWS, COUNTS)
     def test_their_sessions_end_with_the_dial_at_the_latest(self):
         leaving = []
         with black_hole() as port:
