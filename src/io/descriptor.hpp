@@ -25,6 +25,8 @@ enum class descriptor_kind : std::uint8_t {
     file,      // of a file system: any number of calls at a time, each with its own offset
     pipe,      // moved with read and write: pipes, eventfds, signalfds, whatever is no socket
     terminal,  // the same, and a hang-up is an error
+    named_pipe,  // one end of a connection over a named pipe of Windows
+    pipe_listener,  // that which accepts them
     other,     // only waited for: what another library owns
 };
 
@@ -55,6 +57,7 @@ struct alignas(64) descriptor {
     bool broken : 1 = false;     // reset seen (iocp)
     bool peer_ended : 1 = false;  // its end was seen, and no reset before it (iocp)
     bool reset_told : 1 = false;  // a call has failed with it (iocp)
+    bool by_backend : 1 = false;  // what is done to it the backend does, and nobody else (named pipes)
     std::uint8_t flow : 2 = 0;  // how many datagrams are asked for at once, from how they came (native_datagrams.cpp)
 
     op_tag tag() const noexcept { return {index, generation}; }

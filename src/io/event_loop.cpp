@@ -50,6 +50,7 @@ event_loop::~event_loop() {
         if (!entry.closing) reactor_->release(entry);
     });
     const time_point limit = saturating_add(reactor_->now(), options_.shutdown_limit);
+    reactor_->hurry(options_.shutdown_limit / 2);
     while (slots().live() > 0 || reactor_->descriptors().live() > 0) {
         if (reactor_->now() >= limit) {
             reap_orphans(std::move(orphans_), limit);

@@ -29,7 +29,7 @@ std::int32_t reactor::attempt(descriptor& entry, op_kind kind, op_detail detail,
     if (detail == op_detail::layered) return static_cast<layered_io*>(io.data)->attempt(io);
     if (entry.extra) {
         const std::int32_t arrived = take_arrived(entry, kind, detail, io);
-        if (arrived != would_block) return arrived;
+        if (arrived != would_block || entry.by_backend) return arrived;
         if (entry.multishot && kind != op_kind::send) return would_block;
     }
     ++stats_.attempts;
@@ -178,7 +178,7 @@ result<void> reactor::shutdown_send(descriptor& entry) noexcept {
             if (got != would_block) finish_parked(entry, *slot, got);
         }
     }
-    const result<void> ended = calls_.shutdown_send(entry.handle);
+    const result<void> ended = end_sending(entry);
     if (ended) entry.send_ended = true;
     if (ended && waits_for_end(entry.reader)) post_ready(entry.reader);  // that may have been what it waits for
     return ended;

@@ -74,6 +74,13 @@ struct peer_credentials {
     std::uint32_t user = 0, group = 0;
 };
 
+// Of a named pipe that somebody listens on (net/named_pipe.hpp says what they mean).
+struct pipe_listening {
+    std::string name{};
+    std::string access{};
+    std::uint32_t backlog = 4;
+};
+
 // The result of an attempt that cannot be served yet.
 inline constexpr std::int32_t would_block = INT32_MIN;
 // Of one that goes on when its turn comes again, without an event.
@@ -172,10 +179,19 @@ public:
     // Whether the kernel takes this call to the file system; else a thread makes it. start_file hands it over.
     virtual bool takes_file(file_call) const noexcept { return false; }
     virtual void start_file(op_slot&) noexcept {}
+    // Named pipes, which Windows has. open: connects; the end belongs to this reactor and is to be added to it.
+    virtual result<descriptor*> listen_on_pipe(const pipe_listening&) { return fail(errc::not_supported); }
+    virtual result<native_handle> open_named_pipe(std::string_view) { return fail(errc::not_supported); }
+    virtual result<std::uint32_t> pipe_peer_process(const descriptor&) noexcept { return fail(errc::not_supported); }
+    // The loop ends: what was closed and is still under way has this long.
+    virtual void hurry(duration) noexcept {}
 
     // ---- for awaiters and objects
     descriptor& add(native_handle handle, descriptor_kind kind, bool owned = true) {
-        return table_.add(handle, kind, owned);
+        descriptor& made = table_.add(handle, kind, owned);
+        if (kind == descriptor_kind::named_pipe) [[unlikely]]
+            adopt_pipe(made);
+        return made;
     }
     // Its owner lets go: what waits on it ends with `closed`, then the file is closed (as soon as the kernel has
     // ended its own operations on it).
@@ -236,6 +252,8 @@ protected:
     virtual std::int32_t take_arrived(descriptor&, op_kind, op_detail, op_slot::io_payload&) noexcept {
         return would_block;
     }
+    virtual void adopt_pipe(descriptor&) {}
+    virtual result<void> end_sending(descriptor& entry) noexcept { return calls_.shutdown_send(entry.handle); }
     // The kernel accepts no more on its own.
     virtual void end_accepting(descriptor&) noexcept {}
     // What a backend keeps per entry beyond the common part.

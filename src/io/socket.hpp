@@ -11,6 +11,7 @@
 //   result<void> sent = co_await to.send_all(data);
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -160,6 +161,8 @@ public:
     // Takes a descriptor over. Foreign ones (owned = false) are watched but not closed.
     socket(event_loop& loop, native_handle handle, descriptor_kind kind, bool owned = true)
         : where_{&loop, &loop.reactor().add(handle, kind, owned)} {}
+    // Takes over what the reactor has made itself.
+    explicit socket(descriptor_ref where) noexcept : where_(where) {}
     socket(socket&& other) noexcept : where_(std::exchange(other.where_, {})) {}
     socket& operator=(socket&& other) noexcept {
         if (this != &other) {
@@ -217,7 +220,12 @@ public:
     }
     // What can be sent without waiting; 0: nothing. Only while no other send is under way.
     [[nodiscard]] result<std::size_t> send_now(const_bytes data) const noexcept {
-        const std::int32_t sent = calls().send_now(handle(), data);
+        op_slot::io_payload io{const_cast<std::byte*>(data.data()),
+                               static_cast<std::uint32_t>(std::min<std::size_t>(data.size(), 0x7fffffff)),
+                               where_.entry->index};
+        const std::int32_t sent = where_.entry->by_backend ? where_.loop->reactor().attempt(
+                                                                 *where_.entry, op_kind::send, op_detail::plain, io)
+                                                           : calls().send_now(handle(), data);
         if (sent >= 0) return static_cast<std::size_t>(sent);
         if (sent == would_block) return std::size_t{0};
         return std::unexpected(from_errno(-sent));
@@ -241,7 +249,9 @@ public:
 
     // Of a listener: accept gives out the connections that have come already, then ends with `closed`.
     void stop_accepting() const noexcept {
-        CO_WQ_REQUIRE(where_.entry && where_.entry->kind == descriptor_kind::listener, "the socket is a listener");
+        CO_WQ_REQUIRE(where_.entry && (where_.entry->kind == descriptor_kind::listener ||
+                                       where_.entry->kind == descriptor_kind::pipe_listener),
+                      "the socket is a listener");
         where_.loop->reactor().stop_accepting(*where_.entry);
     }
     void ignore_newcomers() const noexcept { calls().ignore_newcomers(handle()); }

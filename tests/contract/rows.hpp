@@ -110,14 +110,15 @@ CO_WQ_NO_ROW(awaiter_ref, "stands for the awaiter behind it")
 CO_WQ_NO_ROW(promise_base_final_awaiter, "the end of a frame, which nothing can wait for")
 CO_WQ_NO_ROW(this_task_environment_awaiter, "never suspends")
 
-// What is built on the operations on streams; they stand with those. No other system than Linux has them:
-// rows_local.cpp, rows_system.cpp; rows_windows.cpp says why.
+// What is built on the operations on streams; they stand with those. Each system has its own: rows_local.cpp and
+// rows_system.cpp, rows_named_pipes.cpp; rows_windows.cpp says what is missing there.
 std::vector<variant> pipe_recv_rows();
 std::vector<variant> pipe_lease_rows();
 std::vector<variant> pipe_send_rows();
 std::vector<variant> pipe_send_all_rows();
 std::vector<variant> pipe_send_parts_rows();
 std::vector<variant> pipe_poll_rows();
+std::vector<variant> pipe_accept_rows();
 std::vector<variant> child_rows();
 std::vector<variant> watch_rows();
 

@@ -135,7 +135,9 @@ std::vector<variant> io_accept_awaiter_rows() {
     return {{"accept", &make<accepting<socket>>, accept_plan, nullptr, no_limit}};
 }
 std::vector<variant> net_accept_awaiter_rows() {
-    return {{"tcp_listener accept", &make<accepting<net::tcp_listener>>, accept_plan, nullptr, no_limit}};
+    std::vector<variant> all = pipe_accept_rows();
+    all.push_back({"tcp_listener accept", &make<accepting<net::tcp_listener>>, accept_plan, nullptr, no_limit});
+    return all;
 }
 
 }  // namespace co_wq::contract

@@ -232,6 +232,7 @@ std::vector<variant> pipe_poll_rows() {
             {"a pipe to write", &make<to_pipe<polling<io::direction::write>>>, polling_plan, no_pipes},
             {"a pipe that nobody reads", &make<to_pipe<polling<io::direction::hang_up>>>, polling_plan, no_pipes}};
 }
+std::vector<variant> pipe_accept_rows() { return {}; }  // of Windows
 std::vector<variant> io_recv_pipe_awaiter_rows() {
     return {{"recv into a pipe", &make<pipe_recv>, receiving_plan(ends("ok 1"), ends("ok 1|stopped"), at_once("ok 1")),
              no_pipes}};

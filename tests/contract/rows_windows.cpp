@@ -36,7 +36,6 @@ private:
 
 consteval variant absent(const char* name, const char* reason) { return {name, nullptr, absent_plan(reason)}; }
 
-constexpr const char* no_pipes = "not on Windows: pipes on a loop";
 constexpr const char* no_splice = "not on Windows: there is no splice(2)";
 constexpr const char* no_local_sockets = "not on Windows: pairs of local sockets, and files sent through them";
 constexpr const char* no_full_datagrams =
@@ -50,17 +49,6 @@ std::vector<variant> io_signal_awaiter_rows() {
              "the simulation has no signals"}};
 }
 
-std::vector<variant> pipe_recv_rows() { return {absent("recv from a pipe", no_pipes)}; }
-std::vector<variant> pipe_lease_rows() { return {absent("recv_lease from a pipe", no_pipes)}; }
-std::vector<variant> pipe_send_rows() { return {absent("send into a pipe", no_pipes)}; }
-std::vector<variant> pipe_send_all_rows() {
-    return {absent("send_all into a pipe", no_pipes), absent("send_all into a pipe, 100 kB", no_pipes)};
-}
-std::vector<variant> pipe_send_parts_rows() { return {absent("send_all of parts into a pipe", no_pipes)}; }
-std::vector<variant> pipe_poll_rows() {
-    return {absent("a pipe to read", no_pipes), absent("a pipe to write", no_pipes),
-            absent("a pipe that nobody reads", no_pipes)};
-}
 std::vector<variant> child_rows() { return {absent("the end of a child", "not on Windows: children on a loop")}; }
 std::vector<variant> watch_rows() { return {absent("recv of changes", "not on Windows: changes of directories")}; }
 

@@ -26,7 +26,8 @@ protected:
     }
 };
 
-inline task<void> send_pattern(tcp_stream& to, std::size_t size, bool then_end) {
+template <class Stream>
+task<void> send_pattern(Stream& to, std::size_t size, bool then_end) {
     std::vector<std::byte> block(50'000);
     std::uint32_t x = 7;
     for (std::size_t sent = 0; sent < size;) {
@@ -42,7 +43,8 @@ inline task<void> send_pattern(tcp_stream& to, std::size_t size, bool then_end) 
 }
 
 // Counts bytes that fit the pattern; ends at the end of the stream.
-inline task<std::size_t> receive_pattern(tcp_stream& from, duration pause = {}) {
+template <class Stream>
+task<std::size_t> receive_pattern(Stream& from, duration pause = {}) {
     std::vector<std::byte> block(30'000);
     std::uint32_t x = 7;
     std::size_t good = 0;

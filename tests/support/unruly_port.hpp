@@ -24,14 +24,28 @@ public:
 
     start_outcome start_poll(os::kernel_memory& operation, std::uint64_t word, std::uint32_t lane, native_handle socket,
                              std::uint32_t events) noexcept override {
-        const start_outcome began = real_->start_poll(operation, word, lane, socket, events);
-        if (began != start_outcome::done || random_.below(2) == 0) {
-            // no packet may come; here one does, of the slot's next use or of none
-            if (began == start_outcome::done && random_.below(4) == 0) hold({word, 0}, &unruly_counts::doubled);
-            return began;
-        }
-        hold({word, 0});
-        return start_outcome::pending;
+        return maybe_late(word, real_->start_poll(operation, word, lane, socket, events));
+    }
+
+    bool associate(native_handle pipe) noexcept override { return real_->associate(pipe); }
+    start_outcome start_read(os::kernel_memory& operation, std::uint64_t word, native_handle pipe,
+                             bytes into) noexcept override {
+        forget(operation);
+        return maybe_late(word, real_->start_read(operation, word, pipe, into));
+    }
+    start_outcome start_write(os::kernel_memory& operation, std::uint64_t word, native_handle pipe,
+                              const_bytes data) noexcept override {
+        forget(operation);
+        return maybe_late(word, real_->start_write(operation, word, pipe, data));
+    }
+    start_outcome start_listen(os::kernel_memory& operation, std::uint64_t word, native_handle pipe) noexcept override {
+        forget(operation);
+        return maybe_late(word, real_->start_listen(operation, word, pipe));
+    }
+    bool cancel_on(os::kernel_memory& operation, native_handle pipe) noexcept override {
+        if (random_.below(2) == 0) return real_->cancel_on(operation, pipe);
+        asked_.push_back({&operation, 0, turn_ + random_.below(4), pipe});
+        return true;
     }
 
     bool cancel(os::kernel_memory& operation, std::uint32_t lane) noexcept override {
@@ -45,7 +59,9 @@ public:
         std::erase_if(asked_, [&](const request& each) {
             if (each.at > turn_) return false;
             // not accepted now: it has completed meanwhile, with success
-            if (!real_->cancel(*each.operation, each.lane)) count(&unruly_counts::late);
+            const bool accepted = each.pipe != no_handle ? real_->cancel_on(*each.operation, each.pipe)
+                                                         : real_->cancel(*each.operation, each.lane);
+            if (!accepted) count(&unruly_counts::late);
             return true;
         });
         packet fresh[64];
@@ -66,11 +82,27 @@ private:
         os::kernel_memory* operation;  // the slab's, as long as the reactor lives
         std::uint32_t lane;
         std::uint64_t at;
+        native_handle pipe = no_handle;
     };
     struct held_packet {
         packet what;
         std::uint64_t at;
     };
+
+    // Of what was done at once, a packet comes nevertheless: as the one delivery, or for the slot's next use or none.
+    start_outcome maybe_late(std::uint64_t word, start_outcome began) noexcept {
+        if (began != start_outcome::done) return began;
+        if (random_.below(2) == 0) {
+            if (random_.below(4) == 0) hold({word, 0}, &unruly_counts::doubled);
+            return began;
+        }
+        hold({word, 0});
+        return start_outcome::pending;
+    }
+    // What was asked of an earlier use of the memory: on a pipe it would end another write.
+    void forget(const os::kernel_memory& operation) noexcept {
+        std::erase_if(asked_, [&](const request& each) { return each.operation == &operation; });
+    }
 
     void count(unsigned unruly_counts::* what) noexcept {
         if (counts_) ++(counts_->*what);

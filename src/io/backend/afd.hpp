@@ -48,4 +48,9 @@ static_assert(sizeof(poll_question) == 32 && sizeof(operation) == sizeof(os::ker
 
 inline operation& in(os::kernel_memory& memory) noexcept { return *reinterpret_cast<operation*>(memory.bytes); }
 
+// How many bytes an operation that has ended has read or written.
+inline std::uint32_t moved_by(os::kernel_memory& memory) noexcept {
+    return static_cast<std::uint32_t>(in(memory).overlapped.InternalHigh);
+}
+
 }  // namespace co_wq::io::afd

@@ -11,11 +11,22 @@
 #include "io/backend/native_sockets.hpp"
 #include "io/backend/socket_handle_windows.hpp"
 
+// Documented, but in no header of programs.
+extern "C" {
+NTSTATUS NTAPI NtReadFile(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, PVOID, ULONG, PLARGE_INTEGER,
+                          PULONG);
+NTSTATUS NTAPI NtWriteFile(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, PVOID, ULONG, PLARGE_INTEGER,
+                           PULONG);
+}
+
 namespace co_wq::io {
 namespace {
 
 constexpr NTSTATUS status_pending = 0x103;
-constexpr ULONG ioctl_afd_poll = 0x00012024;
+constexpr NTSTATUS buffer_overflow = static_cast<NTSTATUS>(0x80000005);
+constexpr NTSTATUS pipe_connected = static_cast<NTSTATUS>(0xC00000B2);
+constexpr NTSTATUS pipe_closing = static_cast<NTSTATUS>(0xC00000B1);
+constexpr ULONG ioctl_afd_poll = 0x00012024, fsctl_pipe_listen = 0x00110008;
 static_assert(offsetof(OVERLAPPED, Internal) == 0 && sizeof(IO_STATUS_BLOCK) <= sizeof(OVERLAPPED));
 
 [[noreturn]] void fail_with(const char* what) {
@@ -60,6 +71,42 @@ public:
         return by->quiet_on_success ? start_outcome::done : start_outcome::pending;
     }
 
+    bool associate(native_handle pipe) noexcept override {
+        const HANDLE file = nt_handle(pipe);
+        if (!::CreateIoCompletionPort(file, port_, 0, 0)) return false;
+        // without these modes a packet comes where none is expected: it names an ended operation, and is dropped
+        (void)::SetFileCompletionNotificationModes(file, quiet_modes);
+        return true;
+    }
+
+    start_outcome start_read(os::kernel_memory& operation, std::uint64_t word, native_handle pipe,
+                             bytes into) noexcept override {
+        IO_STATUS_BLOCK& status = begin(operation);
+        LARGE_INTEGER nowhere{};
+        return began(::NtReadFile(nt_handle(pipe), nullptr, nullptr, reinterpret_cast<void*>(word), &status,
+                                  into.data(), static_cast<ULONG>(into.size()), &nowhere, nullptr));
+    }
+
+    start_outcome start_write(os::kernel_memory& operation, std::uint64_t word, native_handle pipe,
+                              const_bytes data) noexcept override {
+        IO_STATUS_BLOCK& status = begin(operation);
+        LARGE_INTEGER nowhere{};
+        return began(::NtWriteFile(nt_handle(pipe), nullptr, nullptr, reinterpret_cast<void*>(word), &status,
+                                   const_cast<std::byte*>(data.data()), static_cast<ULONG>(data.size()), &nowhere,
+                                   nullptr));
+    }
+
+    start_outcome start_listen(os::kernel_memory& operation, std::uint64_t word, native_handle pipe) noexcept override {
+        IO_STATUS_BLOCK& status = begin(operation);
+        const NTSTATUS got = ::NtFsControlFile(nt_handle(pipe), nullptr, nullptr, reinterpret_cast<void*>(word),
+                                               &status, fsctl_pipe_listen, nullptr, 0, nullptr, 0);
+        return got == pipe_connected || got == pipe_closing ? start_outcome::done : began(got);
+    }
+
+    bool cancel_on(os::kernel_memory& operation, native_handle pipe) noexcept override {
+        return ::CancelIoEx(nt_handle(pipe), &afd::in(operation).overlapped) != 0;
+    }
+
     bool cancel(os::kernel_memory& operation, std::uint32_t lane) noexcept override {
         const lane_handle* const by = find_lane(lane);
         return by && ::CancelIoEx(by->through, &afd::in(operation).overlapped);
@@ -80,6 +127,27 @@ public:
     void wake() noexcept override { ::PostQueuedCompletionStatus(port_, 0, 0, nullptr); }
 
 private:
+    static constexpr UCHAR quiet_modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
+
+    static HANDLE nt_handle(native_handle kept) noexcept {
+        return reinterpret_cast<HANDLE>(static_cast<std::intptr_t>(kept));
+    }
+    static IO_STATUS_BLOCK& begin(os::kernel_memory& operation) noexcept {
+        afd::operation& memory = afd::in(operation);
+        memory = {};
+        auto& status = *reinterpret_cast<IO_STATUS_BLOCK*>(&memory.overlapped);
+        status.Status = status_pending;
+        return status;
+    }
+    // A message that is longer than the buffer is a success. Whether that success is a quiet one the system does not
+    // say: if it is not, its packet names an operation that has ended.
+    static start_outcome began(NTSTATUS status) noexcept {
+        if (status == status_pending) return start_outcome::pending;
+        if (NT_SUCCESS(status) || status == buffer_overflow) return start_outcome::done;
+        ::SetLastError(::RtlNtStatusToDosError(status));
+        return start_outcome::refused;
+    }
+
     // A socket of our own: the driver takes polls of any socket by it.
     struct lane_handle {
         HANDLE through = nullptr;
@@ -102,8 +170,7 @@ private:
             ::SetLastError(saved);
             return false;
         }
-        constexpr UCHAR modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
-        lane = {through, ::SetFileCompletionNotificationModes(through, modes) != 0};
+        lane = {through, ::SetFileCompletionNotificationModes(through, quiet_modes) != 0};
         return true;
     }
 

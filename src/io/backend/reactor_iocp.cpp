@@ -39,6 +39,7 @@ std::uint32_t reactor_iocp::events_wanted(const descriptor& entry, direction way
 
 // One poll for each direction, for one event: a waiter that the event did not serve asks again.
 result<void> reactor_iocp::watch(descriptor& entry, direction way) noexcept {
+    if (entry.extra) return watch_pipe(entry, way);
     op_tag& standing = way == direction::write ? entry.watch_out : entry.watch;
     const std::uint32_t wanted = events_wanted(entry, way);
     if (standing) {
@@ -72,7 +73,12 @@ result<void> reactor_iocp::watch(descriptor& entry, direction way) noexcept {
 
 void reactor_iocp::request_cancel(op_slot& slot) noexcept {
     // not accepted: its packet is here already, or comes
-    (void)port_->cancel(slot.kernel, lane_of(table_.at(slot.io.descriptor)));
+    const descriptor& entry = table_.at(slot.io.descriptor);
+    if (entry.extra) {
+        (void)port_->cancel_on(slot.kernel, static_cast<native_handle>(slot.io.length));
+    } else {
+        (void)port_->cancel(slot.kernel, lane_of(entry));
+    }
 }
 
 void reactor_iocp::cancel_standing(op_tag& standing) noexcept {
@@ -82,12 +88,14 @@ void reactor_iocp::cancel_standing(op_tag& standing) noexcept {
 }
 
 void reactor_iocp::forget(descriptor& entry) noexcept {
+    if (entry.extra) return forget_pipe(entry);
     cancel_standing(entry.watch);
     cancel_standing(entry.watch_out);
 }
 
 void reactor_iocp::wait(time_point until) noexcept {
     ++stats_.waits;
+    until = std::min(until, first_linger_limit());
     std::int64_t limit_ms = -1;
     if (until != no_deadline) {
         const auto left = until == time_point{} ? 0 : std::max<std::int64_t>(0, (until - now()).count());
@@ -97,6 +105,8 @@ void reactor_iocp::wait(time_point until) noexcept {
     const std::size_t count = port_->take(taken, limit_ms);
     for (const packet& each : std::span(taken).first(count))
         if (each.word != 0) on_packet(each);
+    if (!lingering_.empty()) [[unlikely]]
+        end_lingering(now());
 }
 
 // A packet of a poll that nobody stands by any more ends it, whatever it says.
@@ -105,6 +115,7 @@ void reactor_iocp::on_packet(const packet& done) noexcept {
     op_slot* const slot = slots_.find(op_tag::from_u64(done.word));
     if (!slot) return;  // counted as stale
     descriptor& entry = table_.at(slot->io.descriptor);
+    if (entry.extra) return on_pipe_packet(entry, *slot, done.status);
     const bool reads = slot->tag() == entry.watch, writes = slot->tag() == entry.watch_out;
     const std::uint32_t events = done.status == 0 ? events_of(*slot) : 0;
     slots_.retire(*slot, static_cast<std::int32_t>(events));
