@@ -220,6 +220,7 @@ public:
     }
     // What can be sent without waiting; 0: nothing. Only while no other send is under way.
     [[nodiscard]] result<std::size_t> send_now(const_bytes data) const noexcept {
+        if (!where_.entry) return fail(errc::closed);
         op_slot::io_payload io{const_cast<std::byte*>(data.data()),
                                static_cast<std::uint32_t>(std::min<std::size_t>(data.size(), 0x7fffffff)),
                                where_.entry->index};
