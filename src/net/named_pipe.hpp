@@ -3,7 +3,9 @@
 // For:        services and their clients on one machine, as local sockets elsewhere. Models byte_stream.
 // Requires:   names as `\\.\pipe\name`: UTF-8, at most 256 units of UTF-16 in all, no slash behind the prefix, no dot
 //             or space at the end.
-// Guarantees: nobody else has the name while a listener does (FILE_FLAG_FIRST_PIPE_INSTANCE); clients on other machines
+// Guarantees: nobody of another user has the name while a listener does; a listener that has begun found it free
+//             (FILE_FLAG_FIRST_PIPE_INSTANCE). Processes of the same user may add themselves, as they may do anything
+//             to each other: a client that must know asks peer_process. Clients on other machines
 //             are refused; a server learns who its client is and cannot act as him (SECURITY_IDENTIFICATION). recv and
 //             send_all borrow the caller's memory only while they are awaited: the kernel is given blocks of the
 //             loop's, which live until it has let go. Cancelling or destroying a waiting operation loses no bytes.
@@ -11,7 +13,8 @@
 //             When the stream is closed the rest goes on its way for 2 s at most, also when the loop ends meanwhile
 //             (then for half of its shutdown_limit at most); what has not gone by then is cut. Bytes that the kernel
 //             has taken wait for the peer to read them, whoever is gone.
-// Memory:     while somebody waits for bytes a block of 4 KiB, or of 64 KiB while much comes; none else.
+// Memory:     from a wait for bytes until some come, or the stream is closed, a block of 4 KiB, or of 64 KiB while
+//             much comes; a block while bytes are written; none else.
 // Ends:       shutdown_send sends an empty message, which is an end to streams of this library and to many others
 //             (go-winio's, a C library's read). The pipe of somebody else that keeps no messages has no such thing:
 //             not_supported; there close is the only end. There is no reset: a peer that died has ended, and reset is

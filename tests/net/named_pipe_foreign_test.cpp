@@ -141,14 +141,23 @@ TEST_F(foreign_pipe, by_default_this_user_and_administrators_have_rights) {
                                 nullptr, &all),
               DWORD{ERROR_SUCCESS});
     ASSERT_NE(rights, nullptr) << "everybody has all rights";
+    alignas(TOKEN_USER) std::byte own[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+    DWORD size = 0;
+    ASSERT_TRUE(::GetTokenInformation(::GetCurrentProcessToken(), TokenUser, own, sizeof own, &size));
+    int user = 0, administrators = 0, system = 0;
     EXPECT_EQ(rights->AceCount, 3);
     for (WORD i = 0; i < rights->AceCount; ++i) {
         void* entry = nullptr;
         ASSERT_TRUE(::GetAce(rights, i, &entry));
         auto* const allowed = static_cast<ACCESS_ALLOWED_ACE*>(entry);
         EXPECT_EQ(allowed->Header.AceType, ACCESS_ALLOWED_ACE_TYPE);
-        EXPECT_FALSE(::IsWellKnownSid(&allowed->SidStart, WinWorldSid));
+        user += ::EqualSid(&allowed->SidStart, reinterpret_cast<const TOKEN_USER*>(own)->User.Sid) != 0;
+        administrators += ::IsWellKnownSid(&allowed->SidStart, WinBuiltinAdministratorsSid) != 0;
+        system += ::IsWellKnownSid(&allowed->SidStart, WinLocalSystemSid) != 0;
     }
+    EXPECT_EQ(user, 1);
+    EXPECT_EQ(administrators, 1);
+    EXPECT_EQ(system, 1);
     ::LocalFree(all);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "io/backend/afd.hpp"
@@ -55,8 +56,16 @@ result<native_handle> reactor_iocp::open_named_pipe(std::string_view name) {
 }
 
 void reactor_iocp::adopt_pipe(descriptor& entry) {
-    entry.extra = new pipe_end(pipes::nature_of(entry.handle));
-    entry.by_backend = true;
+    try {
+        entry.extra = new pipe_end(pipes::nature_of(entry.handle));
+        entry.by_backend = true;
+    } catch (const std::bad_alloc&) {
+        // it is no socket: none of the loop's ways to close it
+        if (entry.owned) pipes::close(entry.handle);
+        entry.owned = false;
+        release(entry);
+        throw;
+    }
 }
 
 result<std::uint32_t> reactor_iocp::pipe_peer_process(const descriptor& entry) noexcept {
@@ -69,8 +78,6 @@ result<descriptor*> reactor_iocp::listen_on_pipe(const pipe_listening& how) {
     if (!name) return std::unexpected(name.error());
     result<pipes::descriptor_of_rights> rights = pipes::rights_from(how.access);
     if (!rights) return std::unexpected(rights.error());
-    const result<native_handle> first = pipes::make_instance(*name, rights->get(), true);
-    if (!first) return std::unexpected(first.error());
     auto made = std::make_unique<pipe_listener>();
     made->name = std::move(*name);
     made->rights = std::move(*rights);
@@ -81,10 +88,11 @@ result<descriptor*> reactor_iocp::listen_on_pipe(const pipe_listening& how) {
     descriptor& entry = table_.add(no_handle, descriptor_kind::pipe_listener, true);
     entry.extra = made.release();
     entry.by_backend = true;
-    if (!listen_on(entry, on, *first)) {
-        const std::int32_t why = on.failure;
+    const result<native_handle> first = pipes::make_instance(on.name, on.rights.get(), true);
+    if (!first || !listen_on(entry, on, *first)) {
+        const error why = first ? from_errno(-on.failure) : first.error();
         release(entry);
-        return fail(from_errno(-why));
+        return fail(why);
     }
     listen_more(entry, on);
     return &entry;
@@ -237,7 +245,8 @@ std::int32_t reactor_iocp::is_ready(descriptor& entry, pipe_end& end, direction 
                 return would_block;
             }
         case direction::read_end: return end.ended || end.read_failure != 0 ? 1 : would_block;
-        case direction::hang_up: return end.gone || (end.ended && entry.send_ended) ? 1 : would_block;
+        case direction::hang_up:
+            return end.gone || end.read_failure != 0 || (end.ended && entry.send_ended) ? 1 : would_block;
     }
     return -EINVAL;
 }
@@ -447,8 +456,8 @@ void reactor_iocp::on_connected(descriptor& entry, pipe_listener& on, op_tag whi
         on.come.push_back(instance);
     } else {
         on.failure = failure_of(code);
+        listen_more(entry, on);  // before this one lets the name go
         pipes::close(instance);
-        if (code == ERROR_OPERATION_ABORTED) listen_more(entry, on);
     }
     if (!entry.closing) on_ready(entry, event_read);
 }
