@@ -60,6 +60,8 @@ int complain(const std::string& what) {
 
 int install(const options& chosen) {
     const result<std::string> folder = os::current_folder();
+    if (!folder && folder.error() == errc::invalid_argument)
+        return complain("the folder it is to run in has a name with characters that the system's code page lacks");
     if (!folder) return complain("the folder it is to run in: " + folder.error().message());
     os::service_plan plan;
     plan.name = chosen.service.name;
@@ -132,6 +134,7 @@ int run_service_body(const std::string& name, void* context) {
     before_others.console = false;
     before_others.event_source = name;
     (void)log::configure(before_others);
+    os::log_faults();
     if (const result<void> entered = os::enter_folder(call.folder); !entered) {
         log::error("--service {}: {}", on_one_line(call.folder), entered.error().message());
         return 2;
@@ -186,6 +189,7 @@ std::string apply_service_options(options& out) {
         return "--access-log -: a service has no standard output";
     if (os::is_service()) {
         out.log.console = false;
+        out.log.append = true;  // it may be a restart: what was before says why
         out.log.event_source = os::service_name();
     } else if (chosen.event_log) {
         out.log.event_source = chosen.name;

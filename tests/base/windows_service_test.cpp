@@ -7,7 +7,8 @@
 #include <shellapi.h>
 // clang-format on
 
-#include "base/log.hpp"
+#include <filesystem>
+
 #include "base/os/event_log.hpp"
 #include "base/os/service.hpp"
 #include "base/os/windows.hpp"
@@ -68,6 +69,79 @@ TEST(windows_service, in_a_console_nobody_is_told_anything) {
 
 TEST(windows_service, how_long_a_stop_may_take_is_said) {
     EXPECT_EQ(os::stopping_message(std::chrono::milliseconds(1500)), "STOPPING=1\nEXTEND_TIMEOUT_USEC=1500000");
+}
+
+// Goes into a new folder; the destructor goes back and removes it.
+class other_folder {
+public:
+    explicit other_folder(const std::wstring& name)
+        : before_(std::filesystem::current_path()),
+          path_(std::filesystem::temp_directory_path() / (name + std::to_wstring(::GetCurrentProcessId()))) {
+        std::filesystem::create_directory(path_);
+        std::filesystem::current_path(path_);
+    }
+    ~other_folder() {
+        std::filesystem::current_path(before_);
+        std::filesystem::remove_all(path_);
+    }
+    const std::filesystem::path& before() const noexcept { return before_; }
+    const std::filesystem::path& path() const noexcept { return path_; }
+
+private:
+    std::filesystem::path before_, path_;
+};
+
+TEST(windows_service, a_folder_comes_back_as_it_was) {
+    const other_folder folder(L"co_wq with a blank ");
+    const result<std::string> word = os::current_folder();
+    ASSERT_TRUE(word.has_value()) << word.error().message();
+    std::filesystem::current_path(folder.before());
+    ASSERT_TRUE(os::enter_folder(*word).has_value());
+    EXPECT_TRUE(std::filesystem::equivalent(std::filesystem::current_path(), folder.path()));
+    EXPECT_FALSE(os::enter_folder(*word + "\\nowhere").has_value());
+}
+
+TEST(windows_service, a_folder_that_the_code_page_has_no_word_for_is_refused) {
+    if (::GetACP() == CP_UTF8) GTEST_SKIP() << "it has words for all";
+    // an ideograph, and a wide letter that would be taken for an ordinary one
+    for (const wchar_t* const name : {L"co_wq_\u4e2d\u0e01\u05d0", L"co_wq_\uff41"}) {
+        const other_folder folder(name);
+        const result<std::string> word = os::current_folder();
+        ASSERT_FALSE(word.has_value()) << *word;
+        EXPECT_EQ(word.error(), errc::invalid_argument);
+    }
+}
+
+TEST(windows_service, takes_no_libraries_from_its_folder) {
+    const other_folder folder(L"co_wq_libraries");
+    const result<std::string> word = os::current_folder();
+    ASSERT_TRUE(word.has_value()) << word.error().message();
+    const std::filesystem::path planted = folder.path() / "co_wq_planted.dll";
+    // whatever it is good for, it is a file of that format
+    std::filesystem::copy_file(*os::to_wide(os::executable_path()), planted);
+    const auto loads = [](const std::wstring& name) {
+        const HMODULE library = ::LoadLibraryExW(name.c_str(), nullptr, DONT_RESOLVE_DLL_REFERENCES);
+        if (library) ::FreeLibrary(library);
+        return library != nullptr;
+    };
+    EXPECT_TRUE(loads(planted.wstring())) << "it cannot be loaded at all: this test tells nothing";
+    ASSERT_TRUE(os::enter_folder(*word).has_value());
+    EXPECT_FALSE(loads(planted.filename().wstring()));
+    EXPECT_TRUE(loads(L"version.dll")) << "those of the system";
+}
+
+TEST(windows_service, words_that_the_manager_would_replace_are_refused) {
+    os::service_plan plan;
+    plan.name = "co_wq_test_words_" + std::to_string(::GetCurrentProcessId());
+    plan.account = "NT AUTHORITY\\LocalService";
+    for (const char* const word : {"%SystemRoot%", "a %pAtH% b", "100%SystemRoot%"}) {
+        plan.words = {word};
+        EXPECT_NE(os::install_service(plan).find("would be replaced"), std::string::npos) << word;
+        EXPECT_NE(os::remove_service(plan.name).find("there is no service"), std::string::npos) << word;
+    }
+    plan.words = {"100%", "%co_wq_no_such_name%", "%41%42"};
+    ASSERT_EQ(os::install_service(plan), "");
+    EXPECT_EQ(os::remove_service(plan.name), "");
 }
 
 TEST(windows_service, that_is_not_there_or_not_ours_is_not_removed) {
@@ -137,23 +211,28 @@ TEST(windows_events, somebody_elses_source_stays_as_it_is) {
     ::RegDeleteKeyW(HKEY_LOCAL_MACHINE, key_of(source).c_str());
 }
 
+// "eventcreate /SO NAME" names the same file.
+TEST(windows_events, a_source_of_eventcreate_is_not_ours) {
+    const std::string source = own_source("eventcreate");
+    HKEY key = nullptr;
+    ASSERT_EQ(::RegCreateKeyExW(HKEY_LOCAL_MACHINE, key_of(source).c_str(), 0, nullptr, 0, KEY_ALL_ACCESS, nullptr,
+                                &key, nullptr),
+              ERROR_SUCCESS);
+    constexpr wchar_t file[] = L"%SystemRoot%\\System32\\EventCreate.exe";
+    ::RegSetValueExW(key, L"EventMessageFile", 0, REG_EXPAND_SZ, reinterpret_cast<const BYTE*>(file), sizeof file);
+    EXPECT_TRUE(os::register_event_source(source).has_value()) << "it is there";
+    EXPECT_TRUE(os::forget_event_source(source).has_value());
+    EXPECT_EQ(::RegQueryValueExW(key, L"EventMessageFile", nullptr, nullptr, nullptr, nullptr), ERROR_SUCCESS);
+    ::RegCloseKey(key);
+    ::RegDeleteKeyW(HKEY_LOCAL_MACHINE, key_of(source).c_str());
+}
+
 TEST(windows_events, names_that_are_none_are_refused) {
     EXPECT_EQ(os::register_event_source("").error(), errc::invalid_argument);
     EXPECT_EQ(os::register_event_source("..\\System").error(), errc::invalid_argument);
     EXPECT_EQ(os::forget_event_source("a\\b").error(), errc::invalid_argument);
     EXPECT_EQ(os::event_log::open("").error(), errc::invalid_argument);
     EXPECT_EQ(os::event_log::open("\xff").error(), errc::invalid_argument);
-}
-
-TEST(windows_events, a_log_goes_there_when_it_is_told_to) {
-    log::options wanted;
-    wanted.console = false;
-    wanted.event_source = own_source("log");
-    ASSERT_TRUE(log::configure(wanted).has_value());
-    log::milestone("started {}", 1);
-    for (int i = 0; i < 200; ++i) log::warn("warning {}", i);
-    log::error("an error");
-    EXPECT_TRUE(log::configure({}).has_value());
 }
 
 }  // namespace

@@ -185,7 +185,7 @@ class Service(ProxyTest):
         """A client of the running service."""
         self.assertEqual(self.control("start").returncode, 0)
         self.assert_state(RUNNING)
-        self.port = int(re.search(r"listening on \S+:(\d+)", self.log.read_text())[1])
+        self.port = int(re.findall(r"listening on \S+:(\d+)", self.log.read_text())[-1])
         return self.connect()
 
     def connect(self) -> Wire:
@@ -292,13 +292,25 @@ class Service(ProxyTest):
 
     def test_a_start_that_fails_has_a_code(self):
         self.install()
-        for break_it, code in ((lambda: self.config.write_text("[[["), 2), (self.config.unlink, 2),
-                               (lambda: self.config.write_text(self.at_a_port_in_use()), 1)):
+        taken = self.at_a_port_in_use()
+        # no two with the same code one after the other: the state is that of the start before until it changes
+        for what, break_it, code in (("no TOML", lambda: self.config.write_text("[[["), 2),
+                                     ("a port in use", lambda: self.config.write_text(taken), 1),
+                                     ("no file", self.config.unlink, 2)):
             break_it()
-            with self.subTest(code):
-                self.control("start")
+            with self.subTest(what):
+                done = self.control("start")
+                self.assertEqual(done.returncode, 0, done.stdout)
                 said = self.assert_state(STOPPED)
                 self.assertIn(f"exit {SERVICE_SPECIFIC} specific {code}", said)
+
+    def test_a_later_start_keeps_the_log(self):
+        self.install()
+        for count in (1, 2):
+            self.start()
+            self.assertEqual(self.control("control", STOP).returncode, 0)
+            self.assertIn("exit 0 specific 0", self.assert_state(STOPPED))
+            self.assertEqual(len(re.findall(r"started: version", self.log_text())), count)
 
     def at_a_port_in_use(self) -> str:
         return rules("127.0.0.1").replace("port = 0", f"port = {self.site_.port}")
@@ -310,7 +322,8 @@ class Service(ProxyTest):
                                     (("--config", "nowhere.toml"), 2, "there is no such file"),
                                     (("--access-log", "-"), 2, "a service has no standard output"),
                                     (("--host", "0.0.0.0"), 2, "would serve everybody"),
-                                    (("--service", "C:\\"), 2, "--service")):
+                                    (("--service", "C:\\"), 2, "--service"),
+                                    (("--log-file", "%OS%.log"), 1, "would be replaced")):
             with self.subTest(options):
                 done = self.program(*install, *options)
                 self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)

@@ -48,6 +48,24 @@ TEST_P(doors_of_signals, what_comes_before_there_is_a_set_is_kept) {
     EXPECT_EQ(loop->run(next_of(set))->number, signals::window_size);
 }
 
+// The second signal is an end, where the first one is a drain: a program that only begins is to hear both.
+TEST_P(doors_of_signals, each_comes_also_before_there_is_a_set) {
+    blocked_signals blocked({signals::user_2, signals::child});
+    blocked.take_pending();
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(knock(own(), signals::user_2).has_value());
+    ASSERT_TRUE(knock(own(), signals::child).has_value());
+    const signal_set last(*loop, {signals::child});
+    ASSERT_EQ(loop->run(next_of(last))->number, signals::child) << "by now, those before it have come";
+    const signal_set set(*loop, {signals::user_2});
+    auto soon = [](const signal_set& from) -> task<result<signal_info>> {
+        auto waiting = next_of(from);
+        const result<signal_info> got = co_await with_timeout(std::chrono::seconds(20), std::move(waiting));
+        co_return got;
+    };
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(loop->run(soon(set)).has_value()) << i;
+    EXPECT_EQ(loop->run(none_of(set)), errc::timed_out);
+}
+
 TEST_P(doors_of_signals, a_name_that_is_taken_is_not_used) {
     static int next = 40;  // doors stay: one for each case
     const int number = next++;
@@ -57,6 +75,8 @@ TEST_P(doors_of_signals, a_name_that_is_taken_is_not_used) {
     const signal_set set(*loop, {number});
     ASSERT_TRUE(::ReleaseSemaphore(squatter, 5, nullptr));
     EXPECT_EQ(loop->run(none_of(set)), errc::timed_out);
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(::WaitForSingleObject(squatter, 0), WAIT_OBJECT_0) << "taken: " << i;
+    EXPECT_EQ(::WaitForSingleObject(squatter, 0), DWORD{WAIT_TIMEOUT});
     ::CloseHandle(squatter);
 }
 
@@ -65,6 +85,30 @@ INSTANTIATE_TEST_SUITE_P(kernels, doors_of_signals, every_kernel, name_of_case);
 TEST(signal_doors, have_names_that_nobody_knows_beforehand) {
     EXPECT_EQ(name_of_door(12, 3456, 7), L"Global\\co_wq_signal_12_3456_7");
     EXPECT_NE(own_birth(), 0u);
+    const result<std::uint64_t> listed = listed_birth(::GetCurrentProcessId());
+    ASSERT_TRUE(listed.has_value()) << "of a process that may not be opened";
+    EXPECT_EQ(*listed, own_birth());
+    EXPECT_EQ(listed_birth(0x7ffffff0).error(), errc::not_found);
+}
+
+std::wstring text_of(PSID who) {
+    wchar_t* text = nullptr;
+    EXPECT_TRUE(::ConvertSidToStringSidW(who, &text));
+    std::wstring kept = text ? text : L"";
+    ::LocalFree(text);
+    return kept;
+}
+
+// What the token says, as the text of a SID.
+template <class T>
+std::wstring of_own_token(TOKEN_INFORMATION_CLASS what, PSID (*who)(const T&)) {
+    HANDLE token = nullptr;
+    EXPECT_TRUE(::OpenProcessToken(::GetCurrentProcess(), TOKEN_QUERY, &token));
+    alignas(T) std::byte place[sizeof(T) + SECURITY_MAX_SID_SIZE];
+    DWORD size = 0;
+    EXPECT_TRUE(::GetTokenInformation(token, what, place, sizeof place, &size));
+    ::CloseHandle(token);
+    return text_of(who(*reinterpret_cast<const T*>(place)));
 }
 
 TEST(signal_doors, are_for_the_user_the_system_and_administrators) {
@@ -85,14 +129,38 @@ TEST(signal_doors, are_for_the_user_the_system_and_administrators) {
         auto& allowed = *static_cast<ACCESS_ALLOWED_ACE*>(entry);
         EXPECT_EQ(allowed.Header.AceType, ACCESS_ALLOWED_ACE_TYPE);
         EXPECT_EQ(allowed.Mask, DWORD{SEMAPHORE_MODIFY_STATE} | READ_CONTROL);
-        wchar_t* text = nullptr;
-        ASSERT_TRUE(::ConvertSidToStringSidW(&allowed.SidStart, &text));
-        who.emplace_back(text);
-        ::LocalFree(text);
+        who.push_back(text_of(&allowed.SidStart));
     }
     ASSERT_EQ(who.size(), 3u);
+    EXPECT_EQ(who[0], of_own_token<TOKEN_USER>(TokenUser, [](const TOKEN_USER& of) -> PSID { return of.User.Sid; }));
     EXPECT_EQ(who[1], L"S-1-5-18");
     EXPECT_EQ(who[2], L"S-1-5-32-544");
+    ::LocalFree(whole);
+    ::CloseHandle(door);
+}
+
+// Without a label they would be of the medium level, which the same user's other programs have.
+TEST(signal_doors, have_the_level_of_their_process) {
+    constexpr int number = 57;
+    const blocked_signals blocked({number});
+    const HANDLE door = ::OpenSemaphoreW(READ_CONTROL, FALSE, own_name(number).c_str());
+    ASSERT_NE(door, nullptr);
+    ACL* list = nullptr;
+    PSECURITY_DESCRIPTOR whole = nullptr;
+    ASSERT_EQ(
+        ::GetSecurityInfo(door, SE_KERNEL_OBJECT, LABEL_SECURITY_INFORMATION, nullptr, nullptr, nullptr, &list, &whole),
+        ERROR_SUCCESS);
+    ASSERT_NE(list, nullptr) << "no label";
+    ASSERT_EQ(list->AceCount, 1);
+    void* entry = nullptr;
+    ASSERT_TRUE(::GetAce(list, 0, &entry));
+    auto& label = *static_cast<SYSTEM_MANDATORY_LABEL_ACE*>(entry);
+    EXPECT_EQ(label.Header.AceType, SYSTEM_MANDATORY_LABEL_ACE_TYPE);
+    EXPECT_EQ(label.Mask, DWORD{SYSTEM_MANDATORY_LABEL_NO_WRITE_UP});
+    const std::wstring own_level = of_own_token<TOKEN_MANDATORY_LABEL>(
+        TokenIntegrityLevel, [](const TOKEN_MANDATORY_LABEL& of) -> PSID { return of.Label.Sid; });
+    EXPECT_EQ(text_of(&label.SidStart), own_level == L"S-1-16-16384" ? L"S-1-16-12288" : own_level)
+        << "a service's is one that administrators reach";
     ::LocalFree(whole);
     ::CloseHandle(door);
 }

@@ -20,17 +20,23 @@ std::optional<std::wstring> key_of(const std::string& source) {
     return name;
 }
 
+// "eventcreate /SO NAME" names the same file, so what is ours has a value that is ours.
+constexpr wchar_t mark[] = L"RegisteredBy";
+constexpr wchar_t mark_text[] = L"co_wq";
+
 error reason(LSTATUS status) noexcept { return from_windows(static_cast<std::uint32_t>(status)); }
 
 bool is_ours(HKEY key) noexcept {
-    wchar_t named[std::size(messages) + 1]{};
+    wchar_t named[std::size(mark_text) + 1]{};
     DWORD size = sizeof named - sizeof(wchar_t), type = 0;
-    return ::RegQueryValueExW(key, L"EventMessageFile", nullptr, &type, reinterpret_cast<BYTE*>(named), &size) ==
-               ERROR_SUCCESS &&
-           type == REG_EXPAND_SZ && std::wstring_view(named) == messages;
+    return ::RegQueryValueExW(key, mark, nullptr, &type, reinterpret_cast<BYTE*>(named), &size) == ERROR_SUCCESS &&
+           type == REG_SZ && std::wstring_view(named) == mark_text;
 }
 
 LSTATUS fill(HKEY key) noexcept {
+    const LSTATUS signed_by =
+        ::RegSetValueExW(key, mark, 0, REG_SZ, reinterpret_cast<const BYTE*>(mark_text), sizeof mark_text);
+    if (signed_by != ERROR_SUCCESS) return signed_by;
     const LSTATUS named = ::RegSetValueExW(key, L"EventMessageFile", 0, REG_EXPAND_SZ,
                                            reinterpret_cast<const BYTE*>(messages), sizeof messages);
     if (named != ERROR_SUCCESS) return named;
@@ -99,8 +105,10 @@ result<void> register_event_source(const std::string& source) {
     LSTATUS status = ::RegCreateKeyExW(HKEY_LOCAL_MACHINE, name->c_str(), 0, nullptr, 0, KEY_READ | KEY_WRITE, nullptr,
                                        &key, &found);
     if (status != ERROR_SUCCESS) return fail(reason(status));
-    if (found == REG_CREATED_NEW_KEY) status = fill(key);
+    const bool made = found == REG_CREATED_NEW_KEY;
+    if (made) status = fill(key);
     ::RegCloseKey(key);
+    if (made && status != ERROR_SUCCESS) (void)::RegDeleteKeyW(HKEY_LOCAL_MACHINE, name->c_str());
     if (status == ERROR_SUCCESS) return {};
     return fail(reason(status));
 }

@@ -66,6 +66,13 @@ std::optional<std::wstring> command_line(const std::vector<std::string>& words) 
     return line;
 }
 
+// The manager keeps command lines as texts in which names of the environment are replaced, each time it starts one.
+bool stays_as_it_is(const std::wstring& line) {
+    std::wstring made(::ExpandEnvironmentStringsW(line.c_str(), nullptr, 0), L'\0');  // with the zero at its end
+    const auto size = static_cast<DWORD>(made.size());
+    return size > 0 && ::ExpandEnvironmentStringsW(line.c_str(), made.data(), size) == size && made.c_str() == line;
+}
+
 // Some of the settings came with later systems.
 bool set(SC_HANDLE service, DWORD what, void* to) noexcept {
     return ::ChangeServiceConfig2W(service, what, to) || ::GetLastError() == ERROR_INVALID_LEVEL;
@@ -140,6 +147,9 @@ std::string install_service(const service_plan& plan) {
     const std::optional<std::wstring> name = to_wide(plan.name), account = to_wide(plan.account);
     const std::optional<std::wstring> command = command_line(plan.words);
     if (!name || !account || !command) return "not all of the words are ones that the system can write down";
+    if (!stays_as_it_is(*command))
+        return "%NAME% would be replaced whenever the service starts: neither its options nor the names of its folder "
+               "and program can have it (a config file can)";
     const auto wrong = [&] { return explain(::GetLastError(), plan.name, plan.account); };
     const service_handle manager(::OpenSCManagerW(nullptr, nullptr, SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE));
     if (!manager) return wrong();
@@ -181,18 +191,32 @@ std::string remove_service(const std::string& name) {
 }
 
 result<std::string> current_folder() {
-    std::string folder(512, '\0');
+    std::wstring folder(512, L'\0');
     for (;;) {
-        const DWORD length = ::GetCurrentDirectoryA(static_cast<DWORD>(folder.size()), folder.data());
+        const DWORD length = ::GetCurrentDirectoryW(static_cast<DWORD>(folder.size()), folder.data());
         if (length == 0) return fail(last_error());
         const bool whole = length < folder.size();
         folder.resize(length);
-        if (whole) return folder;
+        if (whole) break;
     }
+    const int size = static_cast<int>(folder.size());
+    std::string word(4 * folder.size(), '\0');  // no code page has longer ones
+    const int room = static_cast<int>(word.size());
+    const int made = ::WideCharToMultiByte(CP_ACP, 0, folder.data(), size, word.data(), room, nullptr, nullptr);
+    if (made <= 0) return fail(last_error());
+    word.resize(static_cast<std::size_t>(made));
+    // what the code page lacks has become something else that looks like it
+    if (widen_word(word) != folder) return fail(errc::invalid_argument);
+    return word;
 }
 
 result<void> enter_folder(const std::string& folder) {
-    if (!::SetCurrentDirectoryA(folder.c_str())) return fail(last_error());
+    const std::optional<std::wstring> wide = widen_word(folder);
+    if (!wide) return fail(errc::invalid_argument);
+    // "" takes the current folder out of the search order where LOAD_LIBRARY_SEARCH_SYSTEM32 does not hold
+    if (!::SetDefaultDllDirectories(LOAD_LIBRARY_SEARCH_SYSTEM32) || !::SetDllDirectoryW(L""))
+        return fail(last_error());
+    if (!::SetCurrentDirectoryW(wide->c_str())) return fail(last_error());
     return {};
 }
 

@@ -6,8 +6,11 @@
 #include <exception>
 #include <mutex>
 
+#include "base/fault.hpp"
+#include "base/log.hpp"
 #include "base/os/windows.hpp"
 #include "base/os/windows_service.hpp"
+#include "base/os/windows_stack.hpp"
 
 namespace co_wq::os {
 namespace {
@@ -104,6 +107,27 @@ void WINAPI service_main(DWORD count, wchar_t** words) noexcept {
 }
 
 }  // namespace
+
+void log_faults() noexcept {
+    set_fault_hook([](const fault_report& report) noexcept {
+        try {
+            log::error("fault: {} (expected: {}, at {}:{}, {})", report.message, report.expression,
+                       report.where.file_name(), report.where.line(), report.where.function_name());
+            if (*report.operation != '\0' || *report.queue != '\0')
+                log::error("fault: operation: {} (generation {}), queue: {} ({} references)", report.operation,
+                           report.generation, report.queue, report.guard_references);
+            if (*report.await_chain != '\0') log::error("fault: await chain, innermost first: {}", report.await_chain);
+            std::string stack;
+            for (std::size_t i = 0; i < report.stack_depth; ++i) {
+                char frame[MAX_PATH + 64];
+                stack.append(" ").append(frame, describe_frame(report.stack[i], frame, sizeof frame));
+            }
+            if (!stack.empty()) log::error("fault: stack, innermost first:{}", stack);
+        } catch (const std::exception&) {  // no memory for it
+        }
+        log::flush();
+    });
+}
 
 std::optional<service_control> service_control_of(unsigned long number) noexcept {
     switch (number) {

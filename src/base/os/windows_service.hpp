@@ -58,9 +58,13 @@ std::string install_service(const service_plan& plan);
 // A service of this program that does not run, and its event source. What is wrong, in words; "": done.
 std::string remove_service(const std::string& name);
 
-// The folder that relative paths begin in, as a word.
+// The folder that relative paths begin in, as a word. Errors: invalid_argument: the code page of the process does not
+// have all its characters.
 result<std::string> current_folder();
+// From then on, libraries that are named without a folder come from System32 alone: others may write to this folder.
 result<void> enter_folder(const std::string& folder);
+// From then on the report of a fault goes to the log as errors, too: a service's standard error reaches nobody.
+void log_faults() noexcept;
 
 // One word of a command line, so that CommandLineToArgvW and main get it as it was; in quotes, if need be.
 std::wstring quoted_word(std::wstring_view word);

@@ -6,7 +6,10 @@
 //             knows it beforehand, and a number that is used again has another one. A name that is there already is
 //             somebody else's: it is not used, and the log says so.
 // Who may:    the user of this process, administrators and the system; of these, no process of a lower integrity level
-//             (Windows writes up to nobody).
+//             (os::own_label; Windows writes up to nobody): none that is not elevated, if this one is.
+// Stay open:  a number that is unblocked again keeps its door, and what is left there then is dropped, though the
+// sender
+//             is told that it was left.
 // Threads:    doors: one at a time. knock: any.
 // Lifetime:   that of the process.
 // Source:     CreateSemaphoreW, RegisterWaitForSingleObject, "Kernel Object Namespaces", "Security Descriptor String
@@ -39,5 +42,8 @@ result<void> knock(int process, int number) noexcept;
 std::wstring name_of_door(std::uint32_t process, std::uint64_t born, int number);
 // When this process began; 0: not known.
 std::uint64_t own_birth() noexcept;
+// When another one began, from the system's list, which takes no right to that process. Errors: not_found,
+// permission_denied, out_of_memory.
+result<std::uint64_t> listed_birth(std::uint32_t process);
 
 }  // namespace co_wq::io

@@ -2,7 +2,9 @@
 #include <windows.h>
 // clang-format on
 #include <sddl.h>
+#include <winternl.h>
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <type_traits>
@@ -10,6 +12,7 @@
 
 #include "base/log.hpp"
 #include "base/os/windows.hpp"
+#include "base/os/windows_rights.hpp"
 #include "io/backend/signal_doors.hpp"
 
 namespace co_wq::io {
@@ -47,8 +50,9 @@ owned_local<wchar_t> own_user() {
 owned_local<void> who_may() {
     const owned_local<wchar_t> user = own_user();
     if (!user) return nullptr;
-    const std::wstring own = user.get();
-    const std::wstring text = L"O:" + own + L"D:P(A;;0x20002;;;" + own + L")(A;;0x20002;;;SY)(A;;0x20002;;;BA)";
+    const std::wstring own = user.get(), label = os::own_label();
+    if (label.empty()) return nullptr;
+    const std::wstring text = L"O:" + own + L"D:P(A;;0x20002;;;" + own + L")(A;;0x20002;;;SY)(A;;0x20002;;;BA)" + label;
     void* made = nullptr;
     if (!::ConvertStringSecurityDescriptorToSecurityDescriptorW(text.c_str(), SDDL_REVISION_1, &made, nullptr))
         return nullptr;
@@ -83,6 +87,31 @@ DWORD open_door(int number, void (*came)(int) noexcept, SECURITY_ATTRIBUTES& rig
 
 std::unexpected<error> last_failure() noexcept { return fail(os::last_error()); }
 
+// SYSTEM_PROCESS_INFORMATION, as far as it is needed: the system's headers leave the moment of birth unnamed.
+struct listed_process {
+    ULONG to_next, threads;
+    std::int64_t reserved_1[3];
+    std::uint64_t born;
+    std::int64_t reserved_2[2];
+    UNICODE_STRING name;
+    LONG priority;
+    HANDLE process;
+};
+static_assert(offsetof(listed_process, born) == 32 && offsetof(listed_process, process) == 80);
+
+// A service's process may not let administrators open it without the privilege to debug; the list tells everybody.
+result<std::uint64_t> birth_of_process(std::uint32_t process) {
+    const owned_handle found(::OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, process));
+    if (!found) {
+        if (::GetLastError() == ERROR_INVALID_PARAMETER) return fail(errc::not_found);
+        return ::GetLastError() == ERROR_ACCESS_DENIED ? listed_birth(process) : last_failure();
+    }
+    DWORD code = 0;
+    // one that has ended is there as long as somebody looks at it
+    if (::GetExitCodeProcess(found.get(), &code) && code != STILL_ACTIVE) return fail(errc::not_found);
+    return birth_of(found.get());
+}
+
 }  // namespace
 
 std::uint64_t own_birth() noexcept { return birth_of(::GetCurrentProcess()); }
@@ -111,15 +140,33 @@ void signal_doors::open(std::uint64_t bits, void (*came)(int) noexcept) noexcept
     }
 }
 
+result<std::uint64_t> listed_birth(std::uint32_t process) {
+    constexpr std::size_t size_max = std::size_t{64} << 20;
+    for (std::size_t size = std::size_t{256} << 10; size <= size_max; size *= 2) {
+        std::vector<std::max_align_t> place(size / sizeof(std::max_align_t));
+        const auto* const begin = reinterpret_cast<const std::byte*>(place.data());
+        ULONG used = 0;
+        const NTSTATUS status =
+            ::NtQuerySystemInformation(SystemProcessInformation, place.data(), static_cast<ULONG>(size), &used);
+        if (static_cast<std::uint32_t>(status) == 0xc0000004) continue;  // STATUS_INFO_LENGTH_MISMATCH
+        if (status < 0) return fail(errc::permission_denied);
+        for (std::size_t at = 0; at + sizeof(listed_process) <= used;) {
+            const auto& one = *reinterpret_cast<const listed_process*>(begin + at);
+            if (reinterpret_cast<std::uintptr_t>(one.process) == process && one.threads > 0) return one.born;
+            if (one.to_next == 0) break;
+            at += one.to_next;
+        }
+        return fail(errc::not_found);
+    }
+    return fail(errc::out_of_memory);
+}
+
 result<void> knock(int process, int number) noexcept {
-    const owned_handle found(::OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, static_cast<DWORD>(process)));
-    if (!found) return ::GetLastError() == ERROR_INVALID_PARAMETER ? fail(errc::not_found) : last_failure();
-    DWORD code = 0;
-    // one that has ended is there as long as somebody looks at it
-    if (::GetExitCodeProcess(found.get(), &code) && code != STILL_ACTIVE) return fail(errc::not_found);
-    const std::uint64_t born = birth_of(found.get());
     try {
-        const std::wstring name = name_of_door(static_cast<std::uint32_t>(process), born, number);
+        const auto whom = static_cast<std::uint32_t>(process);
+        const result<std::uint64_t> born = birth_of_process(whom);
+        if (!born) return std::unexpected(born.error());
+        const std::wstring name = name_of_door(whom, *born, number);
         const owned_handle semaphore(::OpenSemaphoreW(SEMAPHORE_MODIFY_STATE, FALSE, name.c_str()));
         if (!semaphore) return ::GetLastError() == ERROR_FILE_NOT_FOUND ? fail(errc::not_supported) : last_failure();
         if (!::ReleaseSemaphore(semaphore.get(), 1, nullptr))

@@ -74,7 +74,8 @@ public:
         for (const reader& each : readers_)
             if (each.bits & bit_of(info.number) && send(each, info)) return true;
         const auto same = [&](const signal_info& kept) { return kept.number == info.number; };
-        const bool kept = info.origin != signal_origin::queued && std::ranges::any_of(pending_, same);
+        // of the console's, one of each; what others send counts: a second "terminate" says more than the first
+        const bool kept = info.origin == signal_origin::kernel && std::ranges::any_of(pending_, same);
         if (!kept && pending_.size() < pending_max) pending_.push_back(info);
         return true;
     }
