@@ -2,6 +2,7 @@
 # Runs the benchmarks of a build and prints what it measured. Builds nothing.
 #
 # usage: bench/run.sh [--harness DIR] [--bin DIR] [--rounds N] [--scale S] [-- HARNESS ARG...]
+#        bench/run.sh --against REV [OPTION...]    two revisions: bench/against.py
 #
 # With a harness (--harness, or the variable CO_WQ_BENCH_HARNESS: a folder with the run.py that bench/README.md
 # describes), it runs that, with our programs on both reactors as subjects next to the peers. Without one: our
@@ -13,6 +14,7 @@ harness=${CO_WQ_BENCH_HARNESS:-}
 bin=build/release/bin
 rounds=5
 scale=0.2
+[[ ${1:-} != --against ]] || { shift && exec bench/against.py "$@"; }
 while [[ $# -gt 0 ]]; do
     case $1 in
         --harness) harness=${2:?--harness takes a folder} && shift 2 ;;
