@@ -67,8 +67,8 @@ task<pump_result> pump(named_pipe_stream& first, tcp_stream& second, pump_option
 struct named_pipe_options {
     // So many may have connected, or may do so now, without being accepted; who comes then waits. 1 to 200.
     std::uint32_t backlog = 4;
-    // Who may connect, in SDDL; empty: this user, administrators and the system. Others need 0x12019b, not GW, which
-    // would let them listen on the name, too: "D:P(A;;0x12019b;;;AU)(A;;GA;;;SY)".
+    // Who may connect, in SDDL; empty: this user, administrators and the system, from no lower integrity level. Others
+    // need 0x12019b, not GW, which would let them listen on the name, too: "D:P(A;;0x12019b;;;AU)(A;;GA;;;SY)".
     std::string access{};
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/os/windows.hpp"
+#include "base/os/windows_rights.hpp"
 
 namespace co_wq::io::pipes {
 namespace {
@@ -63,7 +64,9 @@ result<descriptor_of_rights> rights_from(const std::string& text) {
     if (text.empty()) {
         const result<std::wstring> user = own_user();
         if (!user) return std::unexpected(user.error());
-        wide = L"D:P(A;;GA;;;" + *user + L")(A;;GA;;;BA)(A;;GA;;;SY)";
+        const std::wstring label = os::own_label();
+        if (label.empty()) return last_failure();
+        wide = L"D:P(A;;GA;;;" + *user + L")(A;;GA;;;BA)(A;;GA;;;SY)" + label;
     }
     void* made = nullptr;
     if (!::ConvertStringSecurityDescriptorToSecurityDescriptorW(wide->c_str(), SDDL_REVISION_1, &made, nullptr)) {
