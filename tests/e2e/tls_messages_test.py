@@ -11,7 +11,7 @@ from socks import GRANTED, GREETING, read_reply5, request5
 from tls_records import (ALERT, CLIENT_HELLO, CLOSE_NOTIFY, DATA, FINISHED, HANDSHAKE, KEY_UPDATE, TICKET,
                          USER_CANCELED, Records, key_update, message, taken)
 from tls_test import TlsTest
-from wire import Wire, request, response, wait_until
+from wire import Wire, request, response, wait_quietly, wait_until
 
 ENDS = (None, "UNEXPECTED_EOF_WHILE_READING")  # what says nothing about why
 WAYS = [(cut, ask) for cut in range(1, 5) for ask in (False, True)]  # of a message of five bytes
@@ -238,6 +238,18 @@ class NeverCompleted(ByHand):
                     client.drained()
                     client.close()
         self.assert_serves()
+
+    def test_an_end_in_the_middle_ends_it_while_nothing_is_read(self):
+        """close_notify has no place there, so it is no half-close: the origin is not kept pouring for nobody."""
+        origin = self.origin(pour)
+        client = self.tunnel_by_hand(origin.authority)
+        waiting, before = client.socket.waiting(), -1
+        while waiting != before:  # until everything on the way is full
+            wait_quietly(0.3)
+            waiting, before = client.socket.waiting(), waiting
+        client.socket.send_record(HANDSHAKE, key_update()[:4])
+        client.socket.say_end()
+        origin.wait_until_free()
 
     def test_a_drain_ends_it(self):
         proxy, port = self.start_tls("--drain-timeout-ms", "200")

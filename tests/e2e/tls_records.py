@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import tempfile
+import termios
 from pathlib import Path
 
 from wire import wait_until
@@ -171,6 +172,10 @@ class Records:
 
     def wait_until_taken(self) -> None:
         wait_until(lambda: taken(self._plain), "the peer has read all", pause=0.001)
+
+    def waiting(self) -> int:
+        """Bytes that have come and were not read."""
+        return struct.unpack("i", fcntl.ioctl(self._plain, termios.FIONREAD, bytes(4)))[0]
 
     def say_end(self) -> None:
         self.send_record(ALERT, CLOSE_NOTIFY)

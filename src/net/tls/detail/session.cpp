@@ -242,7 +242,14 @@ session::step session::judge_read(int outcome) noexcept {
     const bool shaking = aim_ == aim::handshake;
     switch (SSL_get_error(ssl_.get(), outcome)) {
         case SSL_ERROR_WANT_READ: return socket_empty_ ? step::wait : step::again;
-        case SSL_ERROR_ZERO_RETURN: read_end_ = end{!shaking, error(errc::unexpected_eof)}; return step::over;
+        case SSL_ERROR_ZERO_RETURN:
+            if (!shaking &&
+                half_message()) {  // records of another kind have no place between its parts (RFC 8446, 5.1)
+                read_failed(error(errc::bad_message), true);
+            } else {
+                read_end_ = end{!shaking, error(errc::unexpected_eof)};
+            }
+            return step::over;
         case SSL_ERROR_SSL: read_failed(take_error(errc::bad_message, ssl_.get()), true); return step::over;
         case SSL_ERROR_SYSCALL:
             if (!socket_ended_) {
