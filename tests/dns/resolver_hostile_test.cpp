@@ -32,7 +32,8 @@ TEST_P(hostile, random_bytes_behind_the_question_end_every_lookup) {
     });
     run(
         [](world on) -> task<void> {
-            for (int round = 0; round < 8; ++round) {
+            // on a machine that is so busy that answers come when nobody waits any more, some more
+            for (int round = 0; round < 8 || (round < 200 && on.names.counters().malformed <= 10); ++round) {
                 std::vector<task<result<address_list>>> many;
                 for (int i = 0; i < 100; ++i)
                     many.push_back(on.names.resolve("host" + std::to_string(round * 100 + i) + ".example", 80));
