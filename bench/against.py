@@ -13,13 +13,13 @@ working tree: above 1, the working tree is faster. A ratio inside the spread of 
 import argparse
 import os
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from callgrind import Failed, instructions, stripped  # noqa: E402
 PROGRAMS = {  # program: on how many threads
     "micro_task": (1,), "micro_post": (1,), "micro_sync": (1, 2), "micro_channel": (1, 2), "micro_when_all": (1,),
     "micro_timer": (1,), "micro_cancel": (1,), "micro_xthread": (2,)}
@@ -61,24 +61,20 @@ def figures(program: pathlib.Path, threads: int, scale: float) -> dict[str, floa
         print(f"against: {program} --threads {threads} failed: {done.stderr.strip()[:200]}", file=sys.stderr)
         return {}
     rows = (line.split() for line in done.stdout.splitlines())
-    return {f"{row[0]}": float(row[1]) for row in rows if len(row) == 2}
+    return {row[0]: float(row[1]) for row in rows if len(row) == 2}
 
 
-def instructions(program: pathlib.Path, scale: float) -> float | None:
-    """Of a whole run under callgrind."""
+def of_the_work(program: pathlib.Path, scale: float) -> int | None:
+    """Instructions of what a larger scale does more than a smaller one: without start-up."""
     if not program.exists():
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        bare = pathlib.Path(folder) / "program"
-        subprocess.run(["objcopy", "--strip-debug", program, bare], check=True)
-        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", bare, "--threads",
-                               "1", "--scale", str(scale), "--reactor", "epoll"],
-                              capture_output=True, text=True, check=False)
-    found = re.search(r"Collected : (\d+)", done.stderr)
-    if done.returncode != 0 or not found:
-        print(f"against: {program} under valgrind failed: {done.stderr.strip()[-200:]}", file=sys.stderr)
+    words = ("--threads", "1", "--reactor", "epoll", "--scale")
+    try:
+        with stripped(program) as bare:
+            return instructions(bare, *words, str(scale / 10)) - instructions(bare, *words, str(scale / 20))
+    except Failed as failed:
+        print(f"against: {failed}", file=sys.stderr)
         return None
-    return float(found[1])
 
 
 def text_of(values: list[float]) -> str:
@@ -113,16 +109,11 @@ def count(folders: dict[str, pathlib.Path], given: argparse.Namespace) -> None:
     for program in COUNTED:
         if given.only not in program:
             continue
-        # the difference of two scales is free of start-up
-        both = {}
-        for who, folder in folders.items():
-            small = instructions(folder / program, given.scale / 20)
-            large = instructions(folder / program, given.scale / 10)
-            both[who] = None if small is None or large is None else large - small
+        both = {who: of_the_work(folder / program, given.scale) for who, folder in folders.items()}
         if both[before] is None or both[now] is None:
             print(f"{program:<28} not measured")
             continue
-        print(f"{program:<28} {both[before]:>14.0f} {both[now]:>14.0f} {both[before] / both[now]:.4f}")
+        print(f"{program:<28} {both[before]:>14} {both[now]:>14} {both[before] / both[now]:.4f}")
 
 
 def main() -> None:
