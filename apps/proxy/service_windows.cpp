@@ -27,6 +27,12 @@ const message messages[] = {{"reload", io::signals::hang_up, 1},
                             {"drain", io::signals::terminate, 1},
                             {"end", io::signals::terminate, 2}};
 
+const message* message_of(const std::string& word) noexcept {
+    const auto same = [&](const message& each) { return word == each.word; };
+    const message* const found = std::find_if(std::begin(messages), std::end(messages), same);
+    return found == std::end(messages) ? nullptr : found;
+}
+
 // "--name value" and "--name=value": the value, if word number i is that; next: the word behind it.
 std::optional<std::string> value_at(const std::vector<std::string>& words, std::size_t i, std::string_view name,
                                     std::size_t& next) {
@@ -104,8 +110,7 @@ int tell(const service_options& chosen) {
         }
         process = all.front();
     }
-    const auto same = [&](const message& each) { return chosen.tell == each.word; };
-    const message& what = *std::find_if(std::begin(messages), std::end(messages), same);
+    const message& what = *message_of(chosen.tell);  // apply_service_options has refused others
     for (int i = 0; i < what.count; ++i)
         if (const result<void> told = io::queue_signal(process, what.signal, 0); !told)
             return complain(why_not(told.error(), process));
@@ -152,8 +157,7 @@ std::string wrong_combination(const service_options& chosen) {
     if (errands > 1) return "--install-service, --remove-service and --tell: one at a time";
     if (errands > 0 && !chosen.folder.empty()) return "--service: a service does no errands";
     if (chosen.process != 0 && chosen.tell.empty()) return "--pid is for --tell";
-    const auto same = [&](const message& each) { return chosen.tell == each.word; };
-    if (!chosen.tell.empty() && std::none_of(std::begin(messages), std::end(messages), same))
+    if (!chosen.tell.empty() && !message_of(chosen.tell))
         return "--tell " + chosen.tell + ": one of reload, reopen, drain, end";
     if (chosen.name.empty() || chosen.name.size() > 256 || chosen.name.find_first_of("/\\\"") != std::string::npos)
         return "--service-name: 1 to 256 characters without / \\ and \"";

@@ -221,12 +221,15 @@ public:
     // What can be sent without waiting; 0: nothing. Only while no other send is under way.
     [[nodiscard]] result<std::size_t> send_now(const_bytes data) const noexcept {
         if (!where_.entry) return fail(errc::closed);
-        op_slot::io_payload io{const_cast<std::byte*>(data.data()),
-                               static_cast<std::uint32_t>(std::min<std::size_t>(data.size(), 0x7fffffff)),
-                               where_.entry->index};
-        const std::int32_t sent = where_.entry->by_backend ? where_.loop->reactor().attempt(
-                                                                 *where_.entry, op_kind::send, op_detail::plain, io)
-                                                           : calls().send_now(handle(), data);
+        std::int32_t sent = 0;
+        if (where_.entry->by_backend) {
+            const std::size_t size = std::min<std::size_t>(data.size(), 0x7fffffff);
+            op_slot::io_payload io{const_cast<std::byte*>(data.data()), static_cast<std::uint32_t>(size),
+                                   where_.entry->index};
+            sent = where_.loop->reactor().attempt(*where_.entry, op_kind::send, op_detail::plain, io);
+        } else {
+            sent = calls().send_now(handle(), data);
+        }
         if (sent >= 0) return static_cast<std::size_t>(sent);
         if (sent == would_block) return std::size_t{0};
         return std::unexpected(from_errno(-sent));

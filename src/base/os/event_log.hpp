@@ -2,9 +2,8 @@
 //
 // For:        Windows. Elsewhere open and both registrations are not_supported, and report does nothing: what a program
 //             writes to standard error goes to the journal there.
-// Guarantees: report never waits for a reader. Events have the id 1 (information), 2 (warning) or 3 (error), no
-// category,
-//             and the text as their only string.
+// Guarantees: report never waits for a reader. Events have the id 1 (information), 2 (warning) or 3 (error), and the
+//             text as their only string; no category.
 // Threads:    one at a time. Lifetime: any.
 // Registered: a source is shown with its text alone once it is registered, with the messages of EventCreate.exe, which
 //             every Windows has; before, the viewer puts a sentence before it. Only administrators may; a source that

@@ -5,9 +5,8 @@
 //             order to stop or STOPPING=1 on, with a wait hint of EXTEND_TIMEOUT_USEC (stopping_message), and "stopped"
 //             as the very last, with the body's exit code as the service-specific one if it is not 0. While a service
 //             starts or stops, Windows hands it no controls.
-// Threads:    run_service: the first one, and once; the body runs on another one with the same stack. The hook is
-// called
-//             on the first one, so it must not wait. is_service, service_name: any.
+// Threads:    run_service: the first one, and once; the body runs on another one with the same stack. The hook runs on
+//             the first one, so it must not wait. is_service, service_name: any.
 // Texts:      words are those of main: in the code page of the process. Names and accounts are UTF-8.
 // Source:     StartServiceCtrlDispatcherW, RegisterServiceCtrlHandlerExW, SERVICE_STATUS, CreateServiceW,
 //             CommandLineToArgvW ("Parsing C++ command-line arguments").

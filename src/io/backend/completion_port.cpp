@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "io/backend/afd.hpp"
+#include "io/backend/handle_windows.hpp"
 #include "io/backend/native_sockets.hpp"
 #include "io/backend/socket_handle_windows.hpp"
 
@@ -52,27 +53,19 @@ public:
                              std::uint32_t events) noexcept override {
         const lane_handle* const by = find_lane(lane);
         if (!by) return start_outcome::refused;
+        IO_STATUS_BLOCK& status = begin(operation);
         afd::operation& memory = afd::in(operation);
-        memory.overlapped = {};
-        memory.answer = {};
         memory.answer.socket = reinterpret_cast<HANDLE>(to_socket(socket));
         memory.answer.events = events;
-        auto* const status = reinterpret_cast<IO_STATUS_BLOCK*>(&memory.overlapped);
-        status->Status = status_pending;
         afd::poll_question question = memory.answer;
-        const NTSTATUS began =
-            ::NtDeviceIoControlFile(by->through, nullptr, nullptr, reinterpret_cast<void*>(word), status,
-                                    ioctl_afd_poll, &question, sizeof question, &memory.answer, sizeof memory.answer);
-        if (began == status_pending) return start_outcome::pending;
-        if (began < 0) {
-            ::SetLastError(::RtlNtStatusToDosError(began));
-            return start_outcome::refused;
-        }
-        return by->quiet_on_success ? start_outcome::done : start_outcome::pending;
+        const start_outcome came = began(
+            ::NtDeviceIoControlFile(by->through, nullptr, nullptr, reinterpret_cast<void*>(word), &status,
+                                    ioctl_afd_poll, &question, sizeof question, &memory.answer, sizeof memory.answer));
+        return came == start_outcome::done && !by->quiet_on_success ? start_outcome::pending : came;
     }
 
     bool associate(native_handle pipe) noexcept override {
-        const HANDLE file = nt_handle(pipe);
+        const HANDLE file = nt::handle_of(pipe);
         if (!::CreateIoCompletionPort(file, port_, 0, 0)) return false;
         // without these modes a packet comes where none is expected: it names an ended operation, and is dropped
         (void)::SetFileCompletionNotificationModes(file, quiet_modes);
@@ -83,7 +76,7 @@ public:
                              bytes into) noexcept override {
         IO_STATUS_BLOCK& status = begin(operation);
         LARGE_INTEGER nowhere{};
-        return began(::NtReadFile(nt_handle(pipe), nullptr, nullptr, reinterpret_cast<void*>(word), &status,
+        return began(::NtReadFile(nt::handle_of(pipe), nullptr, nullptr, reinterpret_cast<void*>(word), &status,
                                   into.data(), static_cast<ULONG>(into.size()), &nowhere, nullptr));
     }
 
@@ -91,20 +84,20 @@ public:
                               const_bytes data) noexcept override {
         IO_STATUS_BLOCK& status = begin(operation);
         LARGE_INTEGER nowhere{};
-        return began(::NtWriteFile(nt_handle(pipe), nullptr, nullptr, reinterpret_cast<void*>(word), &status,
+        return began(::NtWriteFile(nt::handle_of(pipe), nullptr, nullptr, reinterpret_cast<void*>(word), &status,
                                    const_cast<std::byte*>(data.data()), static_cast<ULONG>(data.size()), &nowhere,
                                    nullptr));
     }
 
     start_outcome start_listen(os::kernel_memory& operation, std::uint64_t word, native_handle pipe) noexcept override {
         IO_STATUS_BLOCK& status = begin(operation);
-        const NTSTATUS got = ::NtFsControlFile(nt_handle(pipe), nullptr, nullptr, reinterpret_cast<void*>(word),
+        const NTSTATUS got = ::NtFsControlFile(nt::handle_of(pipe), nullptr, nullptr, reinterpret_cast<void*>(word),
                                                &status, fsctl_pipe_listen, nullptr, 0, nullptr, 0);
         return got == pipe_connected || got == pipe_closing ? start_outcome::done : began(got);
     }
 
     bool cancel_on(os::kernel_memory& operation, native_handle pipe) noexcept override {
-        return ::CancelIoEx(nt_handle(pipe), &afd::in(operation).overlapped) != 0;
+        return ::CancelIoEx(nt::handle_of(pipe), &afd::in(operation).overlapped) != 0;
     }
 
     bool cancel(os::kernel_memory& operation, std::uint32_t lane) noexcept override {
@@ -129,9 +122,6 @@ public:
 private:
     static constexpr UCHAR quiet_modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
 
-    static HANDLE nt_handle(native_handle kept) noexcept {
-        return reinterpret_cast<HANDLE>(static_cast<std::intptr_t>(kept));
-    }
     static IO_STATUS_BLOCK& begin(os::kernel_memory& operation) noexcept {
         afd::operation& memory = afd::in(operation);
         memory = {};

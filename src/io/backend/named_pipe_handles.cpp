@@ -1,12 +1,9 @@
 #include "io/backend/named_pipe_handles.hpp"
 
-#include <sddl.h>
-
 #include <optional>
-#include <vector>
 
 #include "base/os/windows.hpp"
-#include "base/os/windows_rights.hpp"
+#include "io/backend/handle_windows.hpp"
 
 namespace co_wq::io::pipes {
 namespace {
@@ -19,29 +16,12 @@ constexpr DWORD kernel_buffer_bytes = 64 * 1024;
 // instances, which GENERIC_WRITE has in it.
 constexpr DWORD client_rights = GENERIC_READ | FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES;
 
-HANDLE to_handle(native_handle kept) noexcept { return reinterpret_cast<HANDLE>(static_cast<std::intptr_t>(kept)); }
-native_handle kept(HANDLE handle) noexcept {
-    return static_cast<native_handle>(reinterpret_cast<std::intptr_t>(handle));
-}
+using nt::handle_of;
+using nt::kept;
 
 std::unexpected<error> last_failure() noexcept { return std::unexpected(os::last_error()); }
 
 wchar_t lower(wchar_t one) noexcept { return one >= L'A' && one <= L'Z' ? static_cast<wchar_t>(one | 0x20) : one; }
-
-result<std::wstring> own_user() {
-    HANDLE token = nullptr;
-    if (!::OpenProcessToken(::GetCurrentProcess(), TOKEN_QUERY, &token)) return last_failure();
-    alignas(TOKEN_USER) std::byte memory[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-    DWORD size = 0;
-    const BOOL told = ::GetTokenInformation(token, TokenUser, memory, sizeof memory, &size);
-    const DWORD why = ::GetLastError();
-    ::CloseHandle(token);
-    if (!told) return std::unexpected(os::from_windows(why));
-    wchar_t* text = nullptr;
-    if (!::ConvertSidToStringSidW(reinterpret_cast<const TOKEN_USER*>(memory)->User.Sid, &text)) return last_failure();
-    const std::unique_ptr<wchar_t, local_freed> owned(text);
-    return std::wstring(text);
-}
 
 }  // namespace
 
@@ -58,22 +38,12 @@ result<std::wstring> wide_name(std::string_view name) {
     return std::move(*wide);
 }
 
-result<descriptor_of_rights> rights_from(const std::string& text) {
-    std::optional<std::wstring> wide = os::to_wide(text);
-    if (!wide) return fail(errc::invalid_argument);
-    if (text.empty()) {
-        const result<std::wstring> user = own_user();
-        if (!user) return std::unexpected(user.error());
-        const std::wstring label = os::own_label();
-        if (label.empty()) return last_failure();
-        wide = L"D:P(A;;GA;;;" + *user + L")(A;;GA;;;BA)(A;;GA;;;SY)" + label;
-    }
-    void* made = nullptr;
-    if (!::ConvertStringSecurityDescriptorToSecurityDescriptorW(wide->c_str(), SDDL_REVISION_1, &made, nullptr)) {
-        if (text.empty()) return last_failure();
-        return fail(errc::invalid_argument);
-    }
-    return descriptor_of_rights(made);
+result<os::descriptor_of_rights> rights_from(const std::string& text) {
+    const std::optional<std::wstring> wide = text.empty() ? os::rights_of_own_user(L"GA") : os::to_wide(text);
+    os::descriptor_of_rights made = wide ? os::descriptor_from(*wide) : nullptr;
+    if (made) return made;
+    if (text.empty()) return last_failure();
+    return fail(errc::invalid_argument);
 }
 
 result<native_handle> make_instance(const std::wstring& name, void* rights, bool first) noexcept {
@@ -99,18 +69,18 @@ result<native_handle> open_client(const std::wstring& name) noexcept {
     return std::unexpected(os::from_windows(why));
 }
 
-void close(native_handle pipe) noexcept { ::CloseHandle(to_handle(pipe)); }
+void close(native_handle pipe) noexcept { ::CloseHandle(handle_of(pipe)); }
 
 nature nature_of(native_handle pipe) noexcept {
     DWORD flags = 0;
-    if (!::GetNamedPipeInfo(to_handle(pipe), &flags, nullptr, nullptr, nullptr)) return {};
+    if (!::GetNamedPipeInfo(handle_of(pipe), &flags, nullptr, nullptr, nullptr)) return {};
     return {(flags & PIPE_TYPE_MESSAGE) != 0, (flags & PIPE_SERVER_END) != 0};
 }
 
 result<std::uint32_t> peer_process(native_handle pipe, bool server) noexcept {
     ULONG found = 0;
     const auto ask = server ? &::GetNamedPipeClientProcessId : &::GetNamedPipeServerProcessId;
-    if (!ask(to_handle(pipe), &found)) return last_failure();
+    if (!ask(handle_of(pipe), &found)) return last_failure();
     return static_cast<std::uint32_t>(found);
 }
 

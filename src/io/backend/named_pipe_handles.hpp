@@ -6,10 +6,10 @@
 
 #include <windows.h>
 
-#include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/os/windows_rights.hpp"
 #include "base/result.hpp"
 #include "io/descriptor.hpp"
 
@@ -18,12 +18,8 @@ namespace co_wq::io::pipes {
 // From `\\.\pipe\name`. invalid_argument: it is no such name, or one that Win32 would read in another way.
 result<std::wstring> wide_name(std::string_view name);
 
-struct local_freed {
-    void operator()(void* memory) const noexcept { ::LocalFree(memory); }
-};
-using descriptor_of_rights = std::unique_ptr<void, local_freed>;
 // text: in SDDL; empty: this user, administrators and the system.
-result<descriptor_of_rights> rights_from(const std::string& text);
+result<os::descriptor_of_rights> rights_from(const std::string& text);
 
 // One more instance that somebody may connect to. first: nobody else has the name.
 result<native_handle> make_instance(const std::wstring& name, void* rights, bool first) noexcept;

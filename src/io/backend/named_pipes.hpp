@@ -54,7 +54,7 @@ struct pipe_listener final : descriptor_extra {
         op_tag listening;
     };
     std::wstring name;
-    pipes::descriptor_of_rights rights;
+    os::descriptor_of_rights rights;
     std::size_t backlog = 1;
     std::vector<instance> waiting;  // for somebody to connect
     std::vector<native_handle> come;  // connected, oldest first

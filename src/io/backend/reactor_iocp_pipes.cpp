@@ -76,7 +76,7 @@ result<std::uint32_t> reactor_iocp::pipe_peer_process(const descriptor& entry) n
 result<descriptor*> reactor_iocp::listen_on_pipe(const pipe_listening& how) {
     result<std::wstring> name = pipes::wide_name(how.name);
     if (!name) return std::unexpected(name.error());
-    result<pipes::descriptor_of_rights> rights = pipes::rights_from(how.access);
+    result<os::descriptor_of_rights> rights = pipes::rights_from(how.access);
     if (!rights) return std::unexpected(rights.error());
     auto made = std::make_unique<pipe_listener>();
     made->name = std::move(*name);

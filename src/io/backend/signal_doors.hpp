@@ -7,9 +7,8 @@
 //             somebody else's: it is not used, and the log says so.
 // Who may:    the user of this process, administrators and the system; of these, no process of a lower integrity level
 //             (os::own_label; Windows writes up to nobody): none that is not elevated, if this one is.
-// Stay open:  a number that is unblocked again keeps its door, and what is left there then is dropped, though the
-// sender
-//             is told that it was left.
+// Stay open:  a number that is unblocked again keeps its door, and what is left there then is dropped, though its
+//             sender is told that it was left.
 // Threads:    doors: one at a time. knock: any.
 // Lifetime:   that of the process.
 // Source:     CreateSemaphoreW, RegisterWaitForSingleObject, "Kernel Object Namespaces", "Security Descriptor String

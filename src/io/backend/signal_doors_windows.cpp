@@ -1,32 +1,23 @@
 // clang-format off: it must come first
 #include <windows.h>
 // clang-format on
-#include <sddl.h>
 #include <winternl.h>
 
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <type_traits>
 #include <vector>
 
 #include "base/log.hpp"
 #include "base/os/windows.hpp"
 #include "base/os/windows_rights.hpp"
+#include "io/backend/handle_windows.hpp"
 #include "io/backend/signal_doors.hpp"
 
 namespace co_wq::io {
 namespace {
 
-struct handle_closer {
-    void operator()(HANDLE handle) const noexcept { ::CloseHandle(handle); }
-};
-using owned_handle = std::unique_ptr<std::remove_pointer_t<HANDLE>, handle_closer>;
-struct local_freer {
-    void operator()(void* memory) const noexcept { ::LocalFree(memory); }
-};
-template <class T>
-using owned_local = std::unique_ptr<T, local_freer>;
+using nt::owned_handle;
 
 std::uint64_t birth_of(HANDLE process) noexcept {
     FILETIME born{}, ended{}, in_kernel{}, in_user{};
@@ -34,29 +25,10 @@ std::uint64_t birth_of(HANDLE process) noexcept {
     return std::uint64_t{born.dwHighDateTime} << 32 | born.dwLowDateTime;
 }
 
-owned_local<wchar_t> own_user() {
-    HANDLE opened = nullptr;
-    if (!::OpenProcessToken(::GetCurrentProcess(), TOKEN_QUERY, &opened)) return nullptr;
-    const owned_handle token(opened);
-    alignas(TOKEN_USER) std::byte place[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-    DWORD size = 0;
-    if (!::GetTokenInformation(token.get(), TokenUser, place, sizeof place, &size)) return nullptr;
-    wchar_t* text = nullptr;
-    if (!::ConvertSidToStringSidW(reinterpret_cast<TOKEN_USER*>(place)->User.Sid, &text)) return nullptr;
-    return owned_local<wchar_t>(text);
-}
-
 // SEMAPHORE_MODIFY_STATE and READ_CONTROL: to leave signals, not to take them away.
-owned_local<void> who_may() {
-    const owned_local<wchar_t> user = own_user();
-    if (!user) return nullptr;
-    const std::wstring own = user.get(), label = os::own_label();
-    if (label.empty()) return nullptr;
-    const std::wstring text = L"O:" + own + L"D:P(A;;0x20002;;;" + own + L")(A;;0x20002;;;SY)(A;;0x20002;;;BA)" + label;
-    void* made = nullptr;
-    if (!::ConvertStringSecurityDescriptorToSecurityDescriptorW(text.c_str(), SDDL_REVISION_1, &made, nullptr))
-        return nullptr;
-    return owned_local<void>(made);
+os::descriptor_of_rights who_may() {
+    const std::wstring own = os::own_user(), rights = own.empty() ? own : os::rights_of_own_user(L"0x20002");
+    return rights.empty() ? nullptr : os::descriptor_from(L"O:" + own + rights);
 }
 
 // What the system's thread is given; lives as long as the process, as its door does.
@@ -81,7 +53,7 @@ DWORD open_door(int number, void (*came)(int) noexcept, SECURITY_ATTRIBUTES& rig
     if (!::RegisterWaitForSingleObject(&wait, semaphore.get(), &pass_on, one.get(), INFINITE, WT_EXECUTEDEFAULT))
         return ::GetLastError();
     (void)one.release();
-    (void)semaphore.release();
+    (void)semaphore.let_go();
     return ERROR_SUCCESS;
 }
 
@@ -126,7 +98,7 @@ void signal_doors::open(std::uint64_t bits, void (*came)(int) noexcept) noexcept
     if (bits == 0) return;
     opened_ |= bits;
     try {
-        const owned_local<void> descriptor = who_may();
+        const os::descriptor_of_rights descriptor = who_may();
         DWORD wrong = descriptor ? ERROR_SUCCESS : ::GetLastError();
         SECURITY_ATTRIBUTES rights{sizeof rights, descriptor.get(), FALSE};
         for (int number = 1; number <= number_max && descriptor; ++number)
