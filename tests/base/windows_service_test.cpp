@@ -193,38 +193,48 @@ TEST(windows_events, a_source_is_registered_with_the_messages_of_the_system) {
     EXPECT_TRUE(os::forget_event_source(source).has_value()) << "once more";
 }
 
-TEST(windows_events, somebody_elses_source_stays_as_it_is) {
-    const std::string source = own_source("foreign");
+// Registered by somebody else.
+struct foreign_source {
+    explicit foreign_source(const char* what) : name(own_source(what)) {
+        EXPECT_EQ(::RegCreateKeyExW(HKEY_LOCAL_MACHINE, key_of(name).c_str(), 0, nullptr, 0, KEY_ALL_ACCESS, nullptr,
+                                    &key, nullptr),
+                  ERROR_SUCCESS);
+    }
+    ~foreign_source() {
+        ::RegCloseKey(key);
+        ::RegDeleteKeyW(HKEY_LOCAL_MACHINE, key_of(name).c_str());
+    }
+    foreign_source(const foreign_source&) = delete;
+    foreign_source& operator=(const foreign_source&) = delete;
+
+    const std::string name;
     HKEY key = nullptr;
-    ASSERT_EQ(::RegCreateKeyExW(HKEY_LOCAL_MACHINE, key_of(source).c_str(), 0, nullptr, 0, KEY_ALL_ACCESS, nullptr,
-                                &key, nullptr),
-              ERROR_SUCCESS);
-    ::RegSetValueExW(key, L"EventMessageFile", 0, REG_SZ, reinterpret_cast<const BYTE*>(L"x"), 4);
-    EXPECT_TRUE(os::register_event_source(source).has_value());
-    EXPECT_TRUE(os::forget_event_source(source).has_value());
+};
+
+TEST(windows_events, somebody_elses_source_stays_as_it_is) {
+    const foreign_source other("foreign");
+    ASSERT_NE(other.key, nullptr);
+    ::RegSetValueExW(other.key, L"EventMessageFile", 0, REG_SZ, reinterpret_cast<const BYTE*>(L"x"), 4);
+    EXPECT_TRUE(os::register_event_source(other.name).has_value());
+    EXPECT_TRUE(os::forget_event_source(other.name).has_value());
     wchar_t file[16]{};
     DWORD size = sizeof file;
-    EXPECT_EQ(::RegQueryValueExW(key, L"EventMessageFile", nullptr, nullptr, reinterpret_cast<BYTE*>(file), &size),
-              ERROR_SUCCESS);
+    EXPECT_EQ(
+        ::RegQueryValueExW(other.key, L"EventMessageFile", nullptr, nullptr, reinterpret_cast<BYTE*>(file), &size),
+        ERROR_SUCCESS);
     EXPECT_STREQ(file, L"x");
-    ::RegCloseKey(key);
-    ::RegDeleteKeyW(HKEY_LOCAL_MACHINE, key_of(source).c_str());
 }
 
 // "eventcreate /SO NAME" names the same file.
 TEST(windows_events, a_source_of_eventcreate_is_not_ours) {
-    const std::string source = own_source("eventcreate");
-    HKEY key = nullptr;
-    ASSERT_EQ(::RegCreateKeyExW(HKEY_LOCAL_MACHINE, key_of(source).c_str(), 0, nullptr, 0, KEY_ALL_ACCESS, nullptr,
-                                &key, nullptr),
-              ERROR_SUCCESS);
+    const foreign_source other("eventcreate");
+    ASSERT_NE(other.key, nullptr);
     constexpr wchar_t file[] = L"%SystemRoot%\\System32\\EventCreate.exe";
-    ::RegSetValueExW(key, L"EventMessageFile", 0, REG_EXPAND_SZ, reinterpret_cast<const BYTE*>(file), sizeof file);
-    EXPECT_TRUE(os::register_event_source(source).has_value()) << "it is there";
-    EXPECT_TRUE(os::forget_event_source(source).has_value());
-    EXPECT_EQ(::RegQueryValueExW(key, L"EventMessageFile", nullptr, nullptr, nullptr, nullptr), ERROR_SUCCESS);
-    ::RegCloseKey(key);
-    ::RegDeleteKeyW(HKEY_LOCAL_MACHINE, key_of(source).c_str());
+    ::RegSetValueExW(other.key, L"EventMessageFile", 0, REG_EXPAND_SZ, reinterpret_cast<const BYTE*>(file),
+                     sizeof file);
+    EXPECT_TRUE(os::register_event_source(other.name).has_value()) << "it is there";
+    EXPECT_TRUE(os::forget_event_source(other.name).has_value());
+    EXPECT_EQ(::RegQueryValueExW(other.key, L"EventMessageFile", nullptr, nullptr, nullptr, nullptr), ERROR_SUCCESS);
 }
 
 TEST(windows_events, names_that_are_none_are_refused) {

@@ -111,21 +111,36 @@ std::wstring of_own_token(TOKEN_INFORMATION_CLASS what, PSID (*who)(const T&)) {
     return text_of(who(*reinterpret_cast<const T*>(place)));
 }
 
+// Of a door of this process.
+struct rights_of_door {
+    explicit rights_of_door(int number) {
+        const HANDLE door = ::OpenSemaphoreW(READ_CONTROL, FALSE, own_name(number).c_str());
+        EXPECT_NE(door, nullptr);
+        constexpr SECURITY_INFORMATION both = DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION;
+        EXPECT_EQ(::GetSecurityInfo(door, SE_KERNEL_OBJECT, both, nullptr, nullptr, &list, &label, &whole),
+                  ERROR_SUCCESS);
+        ::CloseHandle(door);
+    }
+    ~rights_of_door() { ::LocalFree(whole); }
+    rights_of_door(const rights_of_door&) = delete;
+    rights_of_door& operator=(const rights_of_door&) = delete;
+
+    ACL* list = nullptr;
+    ACL* label = nullptr;
+
+private:
+    PSECURITY_DESCRIPTOR whole = nullptr;
+};
+
 TEST(signal_doors, are_for_the_user_the_system_and_administrators) {
     constexpr int number = 60;
     const blocked_signals blocked({number});
-    const HANDLE door = ::OpenSemaphoreW(READ_CONTROL, FALSE, own_name(number).c_str());
-    ASSERT_NE(door, nullptr);
-    ACL* list = nullptr;
-    PSECURITY_DESCRIPTOR whole = nullptr;
-    ASSERT_EQ(
-        ::GetSecurityInfo(door, SE_KERNEL_OBJECT, DACL_SECURITY_INFORMATION, nullptr, nullptr, &list, nullptr, &whole),
-        ERROR_SUCCESS);
-    ASSERT_NE(list, nullptr) << "without a list, everybody may";
+    const rights_of_door rights(number);
+    ASSERT_NE(rights.list, nullptr) << "without a list, everybody may";
     std::vector<std::wstring> who;
-    for (DWORD i = 0; i < list->AceCount; ++i) {
+    for (DWORD i = 0; i < rights.list->AceCount; ++i) {
         void* entry = nullptr;
-        ASSERT_TRUE(::GetAce(list, i, &entry));
+        ASSERT_TRUE(::GetAce(rights.list, i, &entry));
         auto& allowed = *static_cast<ACCESS_ALLOWED_ACE*>(entry);
         EXPECT_EQ(allowed.Header.AceType, ACCESS_ALLOWED_ACE_TYPE);
         EXPECT_EQ(allowed.Mask, DWORD{SEMAPHORE_MODIFY_STATE} | READ_CONTROL);
@@ -135,34 +150,24 @@ TEST(signal_doors, are_for_the_user_the_system_and_administrators) {
     EXPECT_EQ(who[0], of_own_token<TOKEN_USER>(TokenUser, [](const TOKEN_USER& of) -> PSID { return of.User.Sid; }));
     EXPECT_EQ(who[1], L"S-1-5-18");
     EXPECT_EQ(who[2], L"S-1-5-32-544");
-    ::LocalFree(whole);
-    ::CloseHandle(door);
 }
 
 // Without a label they would be of the medium level, which the same user's other programs have.
 TEST(signal_doors, have_the_level_of_their_process) {
     constexpr int number = 57;
     const blocked_signals blocked({number});
-    const HANDLE door = ::OpenSemaphoreW(READ_CONTROL, FALSE, own_name(number).c_str());
-    ASSERT_NE(door, nullptr);
-    ACL* list = nullptr;
-    PSECURITY_DESCRIPTOR whole = nullptr;
-    ASSERT_EQ(
-        ::GetSecurityInfo(door, SE_KERNEL_OBJECT, LABEL_SECURITY_INFORMATION, nullptr, nullptr, nullptr, &list, &whole),
-        ERROR_SUCCESS);
-    ASSERT_NE(list, nullptr) << "no label";
-    ASSERT_EQ(list->AceCount, 1);
+    const rights_of_door rights(number);
+    ASSERT_NE(rights.label, nullptr) << "no label";
+    ASSERT_EQ(rights.label->AceCount, 1);
     void* entry = nullptr;
-    ASSERT_TRUE(::GetAce(list, 0, &entry));
-    auto& label = *static_cast<SYSTEM_MANDATORY_LABEL_ACE*>(entry);
-    EXPECT_EQ(label.Header.AceType, SYSTEM_MANDATORY_LABEL_ACE_TYPE);
-    EXPECT_EQ(label.Mask, DWORD{SYSTEM_MANDATORY_LABEL_NO_WRITE_UP});
+    ASSERT_TRUE(::GetAce(rights.label, 0, &entry));
+    auto& only = *static_cast<SYSTEM_MANDATORY_LABEL_ACE*>(entry);
+    EXPECT_EQ(only.Header.AceType, SYSTEM_MANDATORY_LABEL_ACE_TYPE);
+    EXPECT_EQ(only.Mask, DWORD{SYSTEM_MANDATORY_LABEL_NO_WRITE_UP});
     const std::wstring own_level = of_own_token<TOKEN_MANDATORY_LABEL>(
         TokenIntegrityLevel, [](const TOKEN_MANDATORY_LABEL& of) -> PSID { return of.Label.Sid; });
-    EXPECT_EQ(text_of(&label.SidStart), own_level == L"S-1-16-16384" ? L"S-1-16-12288" : own_level)
+    EXPECT_EQ(text_of(&only.SidStart), own_level == L"S-1-16-16384" ? L"S-1-16-12288" : own_level)
         << "a service's is one that administrators reach";
-    ::LocalFree(whole);
-    ::CloseHandle(door);
 }
 
 TEST(signal_doors, that_are_not_there_are_told_apart) {
